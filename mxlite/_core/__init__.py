@@ -1,0 +1,1 @@
+"""The engine: everything that holds a pointer or runs once a node."""

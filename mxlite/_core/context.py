@@ -1,0 +1,76 @@
+"""Devices. A Context is interned: equal contexts are one object, so comparing costs nothing."""
+import threading
+
+from .errors import MXNetError
+
+
+class Context:
+    """A device: ``Context('cpu', 0)``, ``Context('gpu', 1)``. As a ``with`` block it is the default of new arrays."""
+
+    devtype2str = {1: "cpu", 2: "gpu", 3: "cpu_pinned", 5: "cpu_shared"}
+    devstr2type = {"cpu": 1, "gpu": 2, "cpu_pinned": 3, "cpu_shared": 5}
+    _made = {}
+    _stack = threading.local()
+
+    def __new__(cls, device_type, device_id=0):
+        if isinstance(device_type, Context):
+            device_type, device_id = device_type.device_type, device_type.device_id
+        if device_type not in cls.devstr2type:
+            raise MXNetError(f"unknown device type {device_type!r}: choose one of {', '.join(cls.devstr2type)}")
+        key = (device_type, int(device_id))
+        self = cls._made.get(key)
+        if self is None:
+            self = object.__new__(cls)
+            self.device_typeid, self.device_id = cls.devstr2type[device_type], int(device_id)
+            self = cls._made.setdefault(key, self)
+        return self
+
+    def __reduce__(self):
+        return Context, (self.device_type, self.device_id)
+
+    def __deepcopy__(self, memo):
+        return self
+
+    @property
+    def device_type(self):
+        return self.devtype2str[self.device_typeid]
+
+    def __repr__(self):
+        return f"{self.device_type}({self.device_id})"
+
+    def __enter__(self):
+        stack = self._stack.__dict__.setdefault("contexts", [])
+        stack.append(self)
+        return self
+
+    def __exit__(self, *exc):
+        self._stack.contexts.pop()
+
+    def empty_cache(self):
+        """Give cached free memory of this device back to the system."""
+        if self.device_type == "gpu":
+            raise MXNetError(gpu_reason(self))
+        from .storage import empty_cache
+        empty_cache()
+
+
+def gpu_reason(ctx):
+    """Why `ctx` cannot be used, and what to do about it."""
+    return (f"{ctx} cannot be used: this version of mxlite has no GPU backend. "
+            f"Use mx.cpu(), or mx.gpu() if mx.context.num_gpus() else mx.cpu().")
+
+
+def check_usable(ctx):
+    """`ctx` itself, or MXNetError where this build cannot use it."""
+    if ctx.device_typeid == 2:
+        raise MXNetError(gpu_reason(ctx))
+    return ctx
+
+
+CPU = Context("cpu", 0)
+
+
+def current_context():
+    """The innermost ``with`` context of this thread, ``cpu(0)`` outside any."""
+    stack = Context._stack.__dict__.get("contexts")
+    return stack[-1] if stack else CPU

@@ -1,0 +1,326 @@
+# cython: language_level=3
+"""Binding: symbol entries and arrays in, programs out; and running them.
+
+An executor lowers a program on first use for each way it is run (for inference, for training with forward and backward
+in one graph split at a boundary, monitored), all over one arena. Outputs are arrays of their own, shared by all.
+"""
+import threading
+
+from . import ndarray as _nd
+from .errors import MXNetError
+from .gradient import gradient, prune
+from .graph import Indexed, Node
+from .infer import infer_dtypes, infer_shapes, input_labels, where_text
+from .lower import Lowered, launches_for, lower, nbytes_of
+from .plan import plan
+from ..ops.record import RECORDS
+
+CODES = {1: "the kernel has no code for these dtypes", 2: "an index is out of range",
+         3: "a value in the data is not allowed"}
+
+
+class Arena:
+    """Memory that programs share: the largest chunk any of them asked for. Chunks never move."""
+
+    def __init__(self):
+        self.chunks = []
+        self.lock = threading.Lock()
+        self.runner = None          # the thread that runs a program of this arena
+
+    def reserve(self, nbytes, context):
+        """An array of at least `nbytes` bytes; an existing chunk where one is large enough."""
+        for chunk in self.chunks:
+            if chunk.size >= nbytes:
+                return chunk
+        self.chunks.append(_nd.empty((max(nbytes, 64),), "uint8", context))
+        return self.chunks[-1]
+
+
+class Bound:
+    """A graph bound to arrays.
+
+    `entries`: the heads. `args`, `aux`: arrays by position of ``variables(entries)``. `grads`: an array or None an
+    argument; `reqs`: 'write', 'add' or 'null' an argument. `share`: a Bound whose arena is used.
+    """
+
+    def __init__(self, entries, arg_nodes, aux_nodes, args, grads, reqs, aux, context, share=None):
+        self.entries, self.arg_nodes, self.aux_nodes = list(entries), arg_nodes, aux_nodes
+        self.args, self.grads, self.reqs, self.aux, self.context = args, grads, reqs, aux, context
+        self.arena = Arena() if share is None else share.arena
+        self.programs = {}
+        self.state = None           # the mode whose forward the arena holds; with a third item once backward ran
+        self.head_grad_arrays = {}
+        g = Indexed(self.entries)
+        self.shapes, self.dtypes = self._types(g)
+        self._check_targets()
+        self.outputs = self._make_outputs(g)
+
+    def _types(self, g):
+        known_shapes, known_dtypes = {}, {}
+        for node, array in zip(self.arg_nodes + self.aux_nodes, self.args + self.aux):
+            known_shapes[g.entry((node, 0))] = array.shape
+            known_dtypes[g.entry((node, 0))] = array.dtype_name
+        shapes, dtypes = infer_shapes(g, known_shapes), infer_dtypes(g, known_dtypes)
+        for row, node in enumerate(g.nodes):
+            for i in range(node.n_out):
+                e = g.row_ptr[row] + i
+                if shapes[e] is None or None in shapes[e] or dtypes[e] is None:
+                    what = f"{node.op.name} node {node.name!r}" if node.op else f"variable {node.name!r}"
+                    raise MXNetError(f"bind: the shape or dtype of {what} cannot be inferred" + where_text(node))
+        return shapes, dtypes
+
+    def _check_targets(self):
+        """A gradient or auxiliary state that overlaps an argument, or another target, would be read half written."""
+        targets = [(n, g, r) for n, g, r in zip(self.arg_nodes, self.grads, self.reqs)
+                   if g is not None and r != "null"]
+        for i, (n, g, r) in enumerate(targets):
+            for m, a in zip(self.arg_nodes, self.args):
+                if g.overlaps(a):
+                    raise MXNetError(f"bind: the gradient of {n.name!r} shares memory with argument {m.name!r}")
+            for m, h, s in targets[:i]:
+                if g.overlaps(h) and not (r == s == "add"):
+                    raise MXNetError(f"bind: the gradients of {m.name!r} and {n.name!r} share memory; that works "
+                                     f"only where both are bound with grad_req='add'")
+        for n, a in zip(self.aux_nodes, self.aux):
+            for m, b in zip(self.arg_nodes, self.args):
+                if a.overlaps(b):
+                    raise MXNetError(f"bind: auxiliary state {n.name!r} shares memory with argument {m.name!r}")
+
+    def _make_outputs(self, g):
+        made, bound = {}, dict(zip(self.arg_nodes + self.aux_nodes, self.args + self.aux))
+        outputs = []
+        for node, i in self.entries:
+            if node.op is None:
+                outputs.append(bound[node])
+                continue
+            e = g.entry((node, i))
+            if e not in made:
+                made[e] = _nd.empty(self.shapes[e], self.dtypes[e], self.context)
+                made[e].fill_zero()
+            outputs.append(made[e])
+        return outputs
+
+    # -- programs ---------------------------------------------------------------------------------------------------
+
+    def program(self, mode):
+        """The lowered program of `mode`, made on first use.
+
+        A mode is (is_train of the forward, is_train of the backward); the second is None where there is no backward.
+        """
+        if mode not in self.programs:
+            self.programs[mode] = self._lower(mode)
+        return self.programs[mode]
+
+    def wants_gradients(self):
+        """True where some argument has an array for its gradient."""
+        return any([g is not None and r != "null" for g, r in zip(self.grads, self.reqs)])
+
+    def _lower(self, mode, every_entry=None):
+        g = Indexed(self.entries)
+        shapes, dtypes = list(self.shapes), list(self.dtypes)
+        n_forward = len(g.nodes)
+        pinned = {}
+        for node, array in zip(self.arg_nodes + self.aux_nodes, self.args + self.aux):
+            pinned[g.entry((node, 0))] = array
+        for (node, _), e, array in zip(self.entries, g.heads, self.outputs):
+            if node.op is not None:
+                pinned[e] = array
+        if every_entry is not None:
+            self._pin_all(g, shapes, dtypes, pinned, every_entry)
+        keep = list(g.heads)
+        head_grads = []
+        if mode[1] is not None:
+            head_grads = self._append_backward(g, shapes, dtypes, pinned, keep)
+        rows = prune(g, keep)
+        needed = set(rows)
+        for i, (e, node) in enumerate(head_grads):
+            if g.row_of[node] in needed:
+                if i not in self.head_grad_arrays:
+                    self.head_grad_arrays[i] = _nd.empty(shapes[e], dtypes[e], self.context)
+                pinned[g.entry((node, 0))] = self.head_grad_arrays[i]
+        launches = launches_for(g, rows, shapes, dtypes)
+        workspaces = [launches[row].work if row in launches else 0 for row in rows]
+        out = Lowered()
+        out.plan = plan(g, rows, nbytes_of(shapes, dtypes), pinned, workspaces)
+        arena = self.arena.reserve(out.plan.arena_bytes, self.context)
+        out.program, out.addresses = lower(g, rows, shapes, dtypes, out.plan, launches, pinned, arena, mode, n_forward)
+        out.graph, out.rows, out.shapes, out.dtypes, out.launches = g, rows, shapes, dtypes, launches
+        out.mode, out.n_forward, out.pinned = mode, n_forward, pinned
+        out.head_grads = [i for i, (e, node) in enumerate(head_grads) if g.row_of[node] in needed]
+        return out
+
+    def _append_backward(self, g, shapes, dtypes, pinned, keep):
+        """Backward nodes for every wanted gradient, each written into the array that the user bound for it."""
+        wanted = [(g.row_of[n], n, a, r) for n, a, r in zip(self.arg_nodes, self.grads, self.reqs)
+                  if r != "null" and a is not None]
+        if not wanted:
+            return []
+        n_forward = len(g.nodes)
+        heads, grads = gradient(g, shapes, dtypes, [w[0] for w in wanted])
+
+        def add(op, inputs, like):
+            record = RECORDS[op]
+            node = Node(record, f"{like.name}_grad", {}, record.parse({}), inputs, like.where)
+            g.add(node)
+            e = g.entry((like, 0))
+            shapes.append(shapes[e])
+            dtypes.append(dtypes[e])
+            return g.entry((node, 0))
+
+        producers = g.producers()
+        for row, node, array, req in wanted:
+            e = grads[row]
+            if req == "add":
+                if e is None:
+                    continue
+                target = Node(None, f"{node.name}_grad", {})
+                g.add(target)
+                shapes.append(array.shape)
+                dtypes.append(array.dtype_name)
+                pinned[g.entry((target, 0))] = array
+                grow, gi = producers[e]
+                e = add("_accumulate", [(target, 0), (g.nodes[grow], gi)], node)
+            elif e is None:
+                e = add("zeros_like", [(node, 0)], node)
+            elif e < g.row_ptr[n_forward] or e in pinned or g.nodes[producers[e][0]].op is None:
+                grow, gi = producers[e]
+                e = add("_copy", [(g.nodes[grow], gi)], node)
+            pinned[e] = array
+            keep.append(e)
+        return [(g.heads[i], head[0]) for i, head in enumerate(heads)]
+
+    # -- running ----------------------------------------------------------------------------------------------------
+
+    def forward(self, is_train):
+        """Run the forward pass; the outputs then hold its results."""
+        mode = (is_train, True if is_train and self.wants_gradients() else None)
+        lowered = self.program(mode)
+        self._run(lowered, 0, lowered.program.boundary)
+        self.state = mode
+
+    def backward(self, head_grads, is_train=True):
+        """Run the backward pass of the last forward. `head_grads`: an array or None a head."""
+        if not self.wants_gradients():
+            return
+        forward_train = True if self.state is None else self.state[0]
+        mode = (forward_train, is_train)
+        lowered = self.program(mode)
+        for i in lowered.head_grads:
+            given = head_grads[i] if i < len(head_grads) else None
+            if given is None:
+                node = self.entries[i][0]
+                raise MXNetError(f"backward: output {i} ({node.name!r}) is not a loss, so backward() needs its head "
+                                 f"gradient: backward(out_grads=[...]); or end the graph with MakeLoss"
+                                 + where_text(node))
+            if given.shape != self.outputs[i].shape:
+                raise MXNetError(f"backward: the head gradient of output {i} has shape {given.shape}, the output "
+                                 f"{self.outputs[i].shape}")
+            self.head_grad_arrays[i].copy_from(given)
+        if self.state != mode:
+            # The activations that this backward reads are not in the arena (the forward ran another program, or an
+            # earlier backward wrote over them): compute them again, with the same random numbers.
+            if self.state is not None:
+                lowered.program.rng_state = self.programs[self.state[:2]].program.rng_state
+            self._run(lowered, 0, lowered.program.boundary, redraw=self.state is None)
+        self._run(lowered, lowered.program.boundary, lowered.program.n)
+        self.state = (*mode, "spent")
+        for array in self.grads:
+            if array is not None:
+                array.touched()
+
+    def _run(self, lowered, begin, end, redraw=True):
+        arena = self.arena
+        me = threading.get_ident()
+        if arena.runner == me:
+            raise MXNetError("an operator written in Python may not run the executor that runs it")
+        with arena.lock:
+            arena.runner = me
+            try:
+                failed = lowered.program.run(begin, end, redraw)
+            except BaseException:
+                self.state = None
+                raise
+            finally:
+                arena.runner = None
+        if failed >= 0:
+            self.state = None
+            raise self._kernel_error(lowered, failed)
+        for array in self.outputs:
+            array.touched()
+
+    def _kernel_error(self, lowered, at):
+        g, row = lowered.graph, lowered.program.rows[at]
+        node = g.nodes[row]
+        code = lowered.program.failed_code
+        lines = [f"{node.op.name} node {node.name!r}: {CODES.get(code, f'kernel error {code}')}"]
+        for name, e in zip(input_labels(node), g.inputs[row]):
+            lines.append(f"  {name}: {lowered.shapes[e]} {lowered.dtypes[e]}")
+        return MXNetError("\n".join(lines) + where_text(node))
+
+    # -- monitoring -------------------------------------------------------------------------------------------------
+
+    def _pin_all(self, g, shapes, dtypes, pinned, every_entry):
+        for row, node in enumerate(g.nodes):
+            for i in range(node.n_visible):
+                e = g.row_ptr[row] + i
+                if e not in pinned:
+                    pinned[e] = _nd.empty(shapes[e], dtypes[e], self.context)
+                every_entry[e] = pinned[e]
+
+    def forward_monitored(self, is_train):
+        """Run the forward with every entry in memory of its own; then yields (node, output index, copy of the array,
+        whether it is an input, input label) in execution order."""
+        if ("monitored", is_train) not in self.programs:
+            entries = {}
+            lowered = self._lower((is_train, None), entries)
+            self.programs["monitored", is_train] = (lowered, entries)
+        lowered, entries = self.programs["monitored", is_train]
+        self._run(lowered, 0, lowered.program.n)
+        self.state = None
+        g = lowered.graph
+        out = []
+        for row, node in enumerate(g.nodes):
+            if node.op is None:
+                continue
+            for label, e in zip(input_labels(node), g.inputs[row]):
+                if e in entries:
+                    out.append((node, 0, duplicate(entries[e]), True, label))
+            for i in range(node.n_visible):
+                out.append((node, i, duplicate(entries[g.row_ptr[row] + i]), False, None))
+        return out
+
+    # -- telling ----------------------------------------------------------------------------------------------------
+
+    def mode_named(self, name):
+        """'train' or 'infer' as a mode; None: the training one where there are gradients."""
+        if name not in (None, "train", "infer"):
+            raise MXNetError(f"there is no program {name!r}: 'train' or 'infer'")
+        if name == "infer" or (name is None and not self.wants_gradients()):
+            return (False, None)
+        return (True, True if self.wants_gradients() else None)
+
+    def memory_plan(self, mode=None):
+        """What the planner decided for a program ('train' where there are gradients), in bytes: a dict."""
+        lowered = self.program(self.mode_named(mode))
+        p = lowered.plan
+        outputs = sum({a.address: a.size * _itemsize(a) for a, (n, _) in zip(self.outputs, self.entries)
+                       if n.op is not None}.values())
+        return {"entries": p.entry_bytes, "outputs": outputs, "planned": p.entry_bytes + outputs,
+                "lower_bound": p.lower_bound + outputs, "workspace": p.workspace_bytes,
+                "arena": p.arena_bytes, "head_gradients": sum(a.size * _itemsize(a)
+                                                              for a in self.head_grad_arrays.values()),
+                "arguments": sum(a.size * _itemsize(a) for a in self.args),
+                "gradients": sum(a.size * _itemsize(a) for a in self.grads if a is not None),
+                "auxiliary": sum(a.size * _itemsize(a) for a in self.aux)}
+
+
+def _itemsize(array):
+    from .dtypes import ITEMSIZE
+    return ITEMSIZE[array.dtype_name]
+
+
+def duplicate(array):
+    """A copy of `array` in memory of its own."""
+    out = _nd.empty(array.shape, array.dtype_name, array.context)
+    out.copy_from(array)
+    return out

@@ -1,0 +1,157 @@
+# cython: language_level=3
+"""The gradient pass: forward graph in, forward and backward graph out, typed as it is built.
+
+Shapes and dtypes are inferred before, so a record's `grad` may use them and no backward inference exists. Gradients
+that meet at an entry are added as they arrive, which lets the planner add in place.
+"""
+from mxlite._core.graph cimport Indexed, Node
+from mxlite._core.graph import n_aux
+from .errors import MXNetError
+from .infer import where_text
+from ..ops.record import RECORDS, show
+
+
+class Forward:
+    """What a record's `grad` sees of the node it differentiates."""
+
+    __slots__ = ("node", "p", "inputs", "outputs", "in_shapes", "out_shapes", "in_dtypes", "out_dtypes")
+
+
+cdef class Builder:
+    """The ``F`` of a `grad` rule: ``F.name(*entries, **params)`` appends a typed node and returns its entry, or a
+    tuple of all its outputs."""
+    cdef Indexed g
+    cdef list shapes, dtypes
+    cdef Node of                     # the forward node being differentiated: names and source line come from it
+    cdef object depends              # for every row: does it depend on a variable whose gradient is wanted?
+
+    def __init__(self, Indexed g, list shapes, list dtypes):
+        self.g, self.shapes, self.dtypes = g, shapes, dtypes
+
+    def __getattr__(self, name):
+        record = RECORDS.get(name)
+        if record is None:
+            raise AttributeError(f"the gradient of {self.of.op.name} uses {name!r}, which is no operator")
+
+        def build(*entries, _rng_of=None, **params):
+            return self.node(record, record.parse(params), list(entries),
+                             None if _rng_of is None else _rng_of.node)
+        return build
+
+    cdef object node(self, record, p, list entries, rng_of):
+        cdef Node node = Node(record, self.of.name + "_backward" if self.of is not None else record.name, {}, p,
+                              entries, None if self.of is None else self.of.where)
+        node.rng_of = rng_of
+        cdef int row = self.g.add(node), i
+        cdef list ids = self.g.inputs[row]
+        _, outs = record.infer(p, [self.shapes[e] for e in ids], [None] * node.n_out)
+        _, kinds = record.infer_dtype(p, [self.dtypes[e] for e in ids], [None] * node.n_out)
+        for shape, kind in zip(outs, kinds):
+            if shape is None or None in shape or kind is None:
+                raise MXNetError(f"{record.name} in a gradient: inference does not give its outputs ({outs}, {kinds})")
+            self.shapes.append(tuple(shape))
+            self.dtypes.append(kind)
+        if node.n_out == 1:
+            return (node, 0)
+        return tuple([(node, i) for i in range(node.n_out)])
+
+
+def gradient(Indexed g, list shapes, list dtypes, wrt):
+    """Append the backward nodes for the gradients of the heads with respect to the variable rows `wrt`.
+
+    Returns (head gradient variables: one (node, 0) a head, gradients: row -> entry id or None). `g`, `shapes` and
+    `dtypes` grow. The head gradients are variables named ``_head_grad{i}``; those that no backward node reads are not
+    needed.
+    """
+    cdef Builder F = Builder(g, shapes, dtypes)
+    cdef int n_forward = len(g.nodes), row, i, k
+    cdef Node node
+    cdef list wanted = [False] * n_forward, pending = [None] * g.row_ptr[n_forward]
+    wrt = set(wrt)
+    for row in range(n_forward):
+        node = <Node>g.nodes[row]
+        wanted[row] = row in wrt if node.op is None else any([wanted[g.row_of[e[0]]] for e in node.inputs])
+    heads = []
+    for i, e in enumerate(list(g.heads)):
+        node = Node(None, f"_head_grad{i}", {})
+        g.add(node)
+        shapes.append(shapes[e])
+        dtypes.append(dtypes[e])
+        heads.append((node, 0))
+        if dtypes[e].startswith("float") or dtypes[e] == "bfloat16":
+            arrive(F, pending, e, (node, 0))
+    for row in range(n_forward - 1, -1, -1):
+        node = <Node>g.nodes[row]
+        if node.op is None or not wanted[row]:
+            continue
+        first = g.row_ptr[row]
+        dys = [pending[first + i] for i in range(node.n_out)]
+        if all([d is None for d in dys]) or node.op.grad is None:
+            continue
+        F.of = node
+        n = Forward()
+        n.node, n.p, n.inputs = node, node.p, node.inputs
+        n.outputs = [(node, i) for i in range(node.n_out)]
+        n.in_shapes = [shapes[e] for e in g.inputs[row]]
+        n.in_dtypes = [dtypes[e] for e in g.inputs[row]]
+        n.out_shapes = [shapes[first + i] for i in range(node.n_out)]
+        n.out_dtypes = [dtypes[first + i] for i in range(node.n_out)]
+        for i in range(node.n_visible):
+            if dys[i] is None and node.n_visible > 1:
+                dys[i] = F.zeros_like(n.outputs[i])
+        result = node.op.grad(F, n, *dys)
+        result = list(result) if isinstance(result, list) or (
+            isinstance(result, tuple) and not isinstance(result[0], Node)) else [result]
+        k = len(node.inputs) - n_aux(node)
+        if len(result) != k:
+            raise MXNetError(f"the gradient rule of {node.op.name} returns {len(result)} gradients for {k} inputs"
+                             + where_text(node))
+        for e, d in zip(g.inputs[row], result):
+            if d is None or not wanted[producer_row(g, e)]:
+                continue
+            got = shapes[g.entry(d)]
+            if got != shapes[e]:
+                raise MXNetError(f"the gradient rule of {node.op.name} gives a gradient of shape {show(got)} for an "
+                                 f"input of shape {show(shapes[e])}" + where_text(node))
+            if dtypes[g.entry(d)] != dtypes[e]:
+                d = F.Cast(d, dtype=dtypes[e])
+            arrive(F, pending, e, d)
+    F.of = None
+    return heads, {row: None if pending[g.row_ptr[row]] is None else g.entry(pending[g.row_ptr[row]])
+                   for row in sorted(wrt)}
+
+
+cdef int producer_row(Indexed g, int e) except -1:
+    """The row of the node that makes entry e, by bisection of row_ptr."""
+    cdef list ptr = g.row_ptr
+    cdef int low = 0, high = len(ptr) - 1, mid
+    while high - low > 1:
+        mid = (low + high) // 2
+        if <int>ptr[mid] <= e:
+            low = mid
+        else:
+            high = mid
+    return low
+
+
+cdef int arrive(Builder F, list pending, int e, entry) except -1:
+    """One more gradient for entry e: kept, or added to what is there."""
+    cdef Node of = F.of
+    if pending[e] is None:
+        pending[e] = entry
+    else:
+        pending[e] = F.elemwise_add(pending[e], entry)
+    return 0
+
+
+def prune(Indexed g, list keep):
+    """Rows that the entries `keep` need, in order: what is lowered."""
+    cdef list needed = [False] * len(g.nodes)
+    cdef int row
+    for e in keep:
+        needed[producer_row(g, e)] = True
+    for row in range(len(g.nodes) - 1, -1, -1):
+        if needed[row]:
+            for e in <list>g.inputs[row]:
+                needed[producer_row(g, e)] = True
+    return [row for row in range(len(g.nodes)) if needed[row]]

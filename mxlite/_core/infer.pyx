@@ -1,0 +1,132 @@
+# cython: language_level=3
+"""Shape and dtype inference: every record's rule applied in both directions until nothing new is learnt."""
+from mxlite._core.graph cimport Indexed, Node
+from .errors import MXNetError
+from ..ops.record import show, unify
+
+
+def where_text(Node node):
+    return f"\n  made at {node.where}" if node.where else ""
+
+
+def node_error(Node node, names, shapes, error, outs=None):
+    """The MXNetError for `error` in `node`, showing every input with what is known of it."""
+    lines = [f"{node.op.name} node {node.name!r}: {error}"]
+    for name, (child, _), s in zip(names, node.inputs, shapes):
+        lines.append(f"  {name} = {child.name}: {s if isinstance(s, str) else show(s)}")
+    for s in outs or ():
+        if s is not None:
+            lines.append(f"  output: {s if isinstance(s, str) else show(s)}")
+    return MXNetError("\n".join(lines) + where_text(node))
+
+
+def input_labels(Node node):
+    """Names of the node's inputs, auxiliary states last."""
+    aux = node.op.aux_names(node.p)
+    return list(node.op.input_names(node.p, len(node.inputs) - len(aux))) + list(aux)
+
+
+cdef bint complete(object s):
+    return s is not None and None not in <tuple>s
+
+
+cdef bint same(a, b):
+    return a is b or a == b
+
+
+def infer_shapes(Indexed g, dict known):
+    """Shapes by entry id. `known` maps entry ids to (partial) shapes; None is unknown. MXNetError where two nodes
+    disagree, naming the operator, its inputs and the user's line."""
+    cdef list shapes = [None] * g.row_ptr[-1]
+    for e, s in known.items():
+        shapes[e] = s
+    sweep(g, shapes, False)
+    return shapes
+
+
+def infer_dtypes(Indexed g, dict known):
+    """dtype names by entry id, None where unknown."""
+    cdef list dtypes = [None] * g.row_ptr[-1]
+    for e, d in known.items():
+        dtypes[e] = d
+    sweep(g, dtypes, True)
+    return dtypes
+
+
+cdef int sweep(Indexed g, list values, bint dtypes) except -1:
+    cdef list done = [False] * len(g.nodes)
+    cdef bint changed = True
+    cdef int row, n = len(g.nodes)
+    while changed:
+        changed = False
+        for row in range(n):
+            if visit(g, row, values, done, dtypes):
+                changed = True
+        if not changed or False not in done:
+            break
+        for row in range(n - 1, -1, -1):
+            if visit(g, row, values, done, dtypes):
+                changed = True
+    return 0
+
+
+cdef bint visit(Indexed g, int row, list values, list done, bint dtypes) except -1:
+    """Apply one node's rule; True where it taught something."""
+    cdef Node node = <Node>g.nodes[row]
+    cdef int i, first = g.row_ptr[row]
+    cdef bint news = False, full
+    cdef list ins, outs
+    if done[row]:
+        return False
+    if node.op is None:
+        done[row] = True
+        return False
+    ins = [values[e] for e in <list>g.inputs[row]]
+    outs = [values[first + i] for i in range(node.n_out)]
+    try:
+        if dtypes:
+            new_ins, new_outs = node.op.infer_dtype(node.p, list(ins), list(outs))
+        else:
+            new_ins, new_outs = node.op.infer(node.p, list(ins), list(outs))
+    except ValueError as e:
+        raise node_error(node, input_labels(node), ins, e, outs) from None
+    except (TypeError, IndexError, AttributeError):
+        # A rule that cannot yet work with what is unknown learns nothing; one that fails on full knowledge is a bug.
+        if None in ins or (not dtypes and any(s is not None and None in s for s in ins)):
+            return False
+        raise
+    full = True
+    for i, (e, old, new) in enumerate(zip(g.inputs[row], ins, new_ins)):
+        if new is not None and not same(old, new):
+            merged = merge(node, old, new, dtypes, i, ins, outs)
+            if not same(merged, old):
+                values[e] = merged
+                news = True
+        full = full and (values[e] is not None if dtypes else complete(values[e]))
+    for i, (old, new) in enumerate(zip(outs, new_outs)):
+        if new is not None and not same(old, new):
+            merged = merge(node, old, new, dtypes, -1 - i, ins, outs)
+            if not same(merged, old):
+                values[first + i] = merged
+                news = True
+        full = full and (values[first + i] is not None if dtypes else complete(values[first + i]))
+    if full and not news:
+        done[row] = True
+    elif full:
+        done[row] = True        # everything is known and has just been checked against the rule
+    return news
+
+
+cdef object merge(Node node, old, new, bint dtypes, int which, ins, outs):
+    if dtypes:
+        if old is None or old == new:
+            return new
+        what = f"input {input_labels(node)[which]!r}" if which >= 0 else f"output {-1 - which}"
+        raise node_error(node, input_labels(node), [d or "unknown" for d in ins],
+                         f"{what} has dtype {old}, expected {new}")
+    try:
+        return unify(old, tuple(new))
+    except ValueError:
+        what = f"input {input_labels(node)[which]!r}" if which >= 0 else f"output {-1 - which}"
+        raise node_error(node, input_labels(node), ins,
+                         f"{what} has shape {show(old)}, expected {show(tuple(new))}", outs) from None

@@ -1,0 +1,433 @@
+# cython: language_level=3
+"""Imperative calls: ``nd.op(...)`` is an :class:`OpFunction`, and a call's plan is cached.
+
+A plan holds all that does not depend on the data: the kernel, its packed arguments, the outputs' shapes. Its key is the
+static parameters by type and value, the context, and the inputs' shapes and dtypes. Parameters that a record
+declares `dynamic` (``x + 2.5``) are call data: they are read anew and are no part of the key.
+"""
+import numpy as np
+from libc.string cimport memcmp, memset
+from mxlite._core.abi cimport *
+from mxlite._core.ndarray cimport ITEMSIZE, NDArrayBase, new_array, numpy_at
+from mxlite._core.program cimport kernel_pointer
+from mxlite._core.rng cimport next_step
+from mxlite._core.storage cimport Storage, new_storage
+from . import cpu
+from . import dtypes as _dtypes
+from .context import CPU as _CPU, check_usable, current_context
+from .errors import MXNetError
+from .select import reference_call, select
+from ..ops.record import show
+
+cdef enum:
+    MOST = 16                # inputs and outputs of a planned call; longer ones take the heap
+    PLANS_KEPT = 8           # a parameter set keeps this many shapes
+    KEYS_KEPT = 64           # an operator keeps this many parameter sets
+    GIL_FREE_ABOVE = 8192    # elements
+
+cdef dict NAME = _dtypes.NAME
+cdef dict FLAG = _dtypes.FLAG
+cdef object CPU = _CPU
+cdef bint training = False   # is_train of imperative calls
+
+
+def set_training(bint value):
+    """Whether imperative calls run in training mode; returns what it was."""
+    global training
+    cdef bint was = training
+    training = value
+    return was
+
+
+cdef class CallPlan:
+    """What one kind of call needs, resolved once."""
+    cdef mxl_kernel fn           # NULL: the reference runs
+    cdef object p, capsule, context
+    cdef bytes args
+    cdef tuple scalars
+    cdef int n_in, n_out, n_visible, n_aux
+    cdef mxl_tensor ins[MOST]
+    cdef mxl_tensor outs[MOST]
+    cdef int64_t work, size
+    cdef int threads
+    cdef bint random
+
+    cdef bint fits(self, tuple inputs) noexcept:
+        cdef int i
+        cdef NDArrayBase a
+        for i in range(self.n_in):
+            a = <NDArrayBase>inputs[i]
+            if (a.t.dtype != self.ins[i].dtype or a.t.ndim != self.ins[i].ndim
+                    or memcmp(a.t.shape, self.ins[i].shape, 8 * a.t.ndim) != 0 or a.context is not self.context):
+                return False
+        return True
+
+
+cdef class OpFunction:
+    """A callable for one operator under one name."""
+    cdef readonly object record
+    cdef public str __name__
+    cdef public object __doc__, __signature__
+    cdef object splitter         # the slow path's argument parser
+    cdef dict plans              # parameter key -> list of CallPlan, most recent first
+    cdef list plain              # plans of calls with arrays alone
+    cdef dict keyed              # (names, values, types) of the keywords -> plans, for arrays followed by keywords
+    cdef object key              # the entry of `keyed` that the call under way will fill
+    cdef int n_plain             # how many arrays such a call has; -1: any number
+
+    def __init__(self, record, name, splitter, doc=None, signature=None):
+        self.record, self.splitter = record, splitter
+        self.__name__ = name
+        self.__doc__ = record.__doc__ if doc is None else doc
+        self.__signature__ = signature
+        self.plans, self.plain, self.keyed, self.key = {}, [], {}, None
+        self.n_plain = -1
+        if not record.variadic and not callable(record.inputs) and not record.dynamic:
+            self.n_plain = len(record.inputs.split()) + (len(record.aux.split()) if isinstance(record.aux, str) else 0)
+
+    def __repr__(self):
+        return f"<function {self.__name__}>"
+
+    def __reduce__(self):
+        return _by_name, (self.record.name, self.__name__)
+
+    def __call__(self, *args, **kwargs):
+        cdef tuple inputs
+        cdef CallPlan plan
+        cdef int i
+        if not kwargs and len(args) == self.n_plain and self.n_plain > 0:
+            for i in range(self.n_plain):
+                if not isinstance(args[i], NDArrayBase):
+                    break
+            else:
+                inputs = args
+                for plan in self.plain:
+                    if plan.fits(inputs):
+                        return self.run(plan, inputs, None, plan.scalars)
+                plan = self.make(inputs, self.parse({}), None)
+                remember(self.plain, plan)
+                return self.run(plan, inputs, None, plan.scalars)
+        elif kwargs and len(args) == self.n_plain and self.n_plain > 0:
+            try:
+                key = (tuple(kwargs), tuple(kwargs.values()), tuple(map(type, kwargs.values())))
+                found = self.keyed.get(key)
+            except TypeError:           # an unhashable value, such as a list
+                return self.call(args, kwargs)
+            if found is not None:
+                for i in range(self.n_plain):
+                    if not isinstance(args[i], NDArrayBase):
+                        break
+                else:
+                    inputs = args
+                    for plan in <list>found:
+                        if plan.fits(inputs):
+                            return self.run(plan, inputs, None, plan.scalars)
+            if "out" not in kwargs and "ctx" not in kwargs and "name" not in kwargs:
+                self.key = key
+                try:
+                    return self.call(args, kwargs)
+                finally:
+                    self.key = None
+        return self.call(args, kwargs)
+
+    def with_scalar(self, NDArrayBase x, value, out=None):
+        """``op(x, scalar=value)`` for a record whose one dynamic parameter is ``scalar``: what ``x + 2.5`` runs."""
+        cdef CallPlan plan
+        cdef tuple inputs = (x,)
+        cdef tuple scalars = (<double>value,)
+        for plan in self.plain:
+            if plan.fits(inputs):
+                return self.run(plan, inputs, out, scalars)
+        plan = self.make(inputs, self.parse({"scalar": value}), None)
+        remember(self.plain, plan)
+        return self.run(plan, inputs, out, scalars)
+
+    cdef object parse(self, dict values):
+        try:
+            return self.record.parse(values)
+        except ValueError as e:
+            raise MXNetError(str(e)) from None
+
+    cdef object call(self, tuple args, dict kwargs):
+        """The general call: any mix of positional and keyword arguments, ``out=``, ``name=``, ``ctx=``."""
+        cdef tuple inputs
+        cdef list found
+        cdef CallPlan plan
+        record = self.record
+        out = kwargs.pop("out", None)
+        kwargs.pop("name", None)
+        fast, self.key = self.key, None
+        given, values, ctx = self.splitter(record, args, kwargs)
+        inputs = tuple(given)
+        dynamic = record.dynamic
+        key = None
+        try:
+            key = tuple([(k, type(v), v) for k, v in values.items() if k not in dynamic]) + (ctx,)
+            found = self.plans.get(key)
+        except TypeError:               # an unhashable value such as a list: parsed each time
+            found = None
+            key = None
+        if found is not None:
+            for plan in found:
+                if plan.n_in == len(inputs) and plan.fits(inputs):
+                    if dynamic:
+                        return self.run(plan, inputs, out, self.read_scalars(values))
+                    return self.run(plan, inputs, out, plan.scalars)
+        p = self.parse(values)
+        plan = self.make(inputs, p, ctx)
+        if key is not None:
+            if found is None:
+                if len(self.plans) >= KEYS_KEPT:
+                    self.plans.pop(next(iter(self.plans)))
+                found = self.plans.setdefault(key, [])
+            remember(found, plan)
+            if fast is not None and len(values) == len(kwargs) and len(inputs) == self.n_plain:
+                if len(self.keyed) >= KEYS_KEPT:
+                    self.keyed.clear()
+                self.keyed[fast] = found
+        return self.run(plan, inputs, out, plan.scalars)
+
+    cdef tuple read_scalars(self, dict values):
+        record = self.record
+        out = []
+        for k in record.dynamic:
+            param = record.params[k]
+            if k in values:
+                try:
+                    v = param.parse(record.name, k, values[k])
+                except ValueError as e:
+                    raise MXNetError(str(e)) from None
+            else:
+                v = param.default
+            out.append(0.0 if v is None else float(v))
+        return tuple(out)
+
+    cdef CallPlan make(self, tuple inputs, p, ctx):
+        """Infer, choose the kernel, pack the arguments."""
+        cdef CallPlan plan = CallPlan.__new__(CallPlan)
+        cdef NDArrayBase a
+        cdef int i, j
+        record = self.record
+        n_aux = len(record.aux_names(p))
+        wanted = len(inputs) if record.variadic else len(record.input_names(p)) + n_aux
+        if len(inputs) != wanted:
+            names = list(record.input_names(p)) + list(record.aux_names(p))
+            raise TypeError(f"{self.__name__} takes {wanted} arrays ({', '.join(names)}), got {len(inputs)}")
+        shapes = [(<NDArrayBase>x).shape for x in inputs]
+        dtypes = [NAME[(<NDArrayBase>x).t.dtype] for x in inputs]
+        context = inputs[0].context if inputs else (current_context() if ctx is None else ctx)
+        for x in inputs:
+            if x.context is not context:
+                raise MXNetError(f"{self.__name__}: the inputs are on different devices, {context} and {x.context}; "
+                                 f"move one with as_in_context")
+        check_usable(context)
+        n_out = len(record.output_names(p))
+        try:
+            new, outs = record.infer(p, list(shapes), [None] * n_out)
+            for i, (old, shape) in enumerate(zip(shapes, new)):
+                if shape is not None and tuple(shape) != old:
+                    raise ValueError(f"input {i} has shape {show(old)}, expected {show(shape)}")
+            new, kinds = record.infer_dtype(p, list(dtypes), [None] * n_out)
+            for i, (old, kind) in enumerate(zip(dtypes, new)):
+                if kind is not None and kind != old:
+                    raise ValueError(f"input {i} has dtype {old}, expected {kind}")
+            for shape in outs:
+                if shape is None or None in shape:
+                    raise ValueError("the output's shape does not follow from the inputs")
+                if any([d < 0 for d in shape]):
+                    raise ValueError(f"the output's shape {shape} has a negative dimension")
+        except ValueError as e:
+            listed = "".join([f"\n  {n}: {s} {d}" for n, s, d in zip(
+                list(record.input_names(p, len(inputs) - n_aux)) + list(record.aux_names(p)), shapes, dtypes)])
+            raise MXNetError(f"{self.__name__}: {e}{listed}") from None
+        kinds = ["float32" if k is None else k for k in kinds]
+        if len(inputs) > MOST or n_out > MOST:
+            plan.n_in, plan.n_out = -1, n_out
+        else:
+            plan.n_in, plan.n_out = len(inputs), n_out
+        plan.threads = cpu.get_threads()
+        lead = (dtypes or kinds)[0]
+        launch = select(record, p, shapes, [tuple(s) for s in outs], dtypes, kinds, plan.threads,
+                        _dtypes.ITEMSIZE[lead])
+        plan.p, plan.capsule, plan.context = p, launch.capsule, context
+        plan.args, plan.scalars, plan.work = launch.args, launch.scalars, launch.work
+        plan.fn = NULL if launch.capsule is None else kernel_pointer(launch.capsule)
+        plan.n_visible, plan.n_aux = record.n_visible(p), n_aux
+        plan.random = record.random
+        if plan.n_in >= 0:
+            for i in range(plan.n_in):
+                plan.ins[i] = (<NDArrayBase>inputs[i]).t
+            memset(plan.outs, 0, sizeof(plan.outs))
+            for i in range(n_out):
+                shape = outs[i]
+                if len(shape) > MXL_MAXDIM:
+                    raise MXNetError(f"{self.__name__}: an array has at most {MXL_MAXDIM} axes, the output would "
+                                     f"have {len(shape)}")
+                plan.outs[i].ndim, plan.outs[i].dtype, plan.outs[i].size = len(shape), FLAG[kinds[i]], 1
+                for j in range(plan.outs[i].ndim):
+                    if shape[j] > (<int64_t>1 << 58):
+                        raise MemoryError(f"{self.__name__}: an output of shape {tuple(shape)} is too large")
+                    plan.outs[i].shape[j] = shape[j]
+                    plan.outs[i].size *= plan.outs[i].shape[j]
+                plan.size += plan.outs[i].size
+        else:
+            plan.capsule = (tuple([tuple(s) for s in outs]), tuple(kinds))
+        return plan
+
+    cdef object run(self, CallPlan plan, tuple inputs, out, tuple scalars):
+        cdef mxl_tensor tensors[2 * MOST]
+        cdef double values[16]
+        cdef mxl_call c
+        cdef mxl_rng rng
+        cdef int i, rc
+        cdef NDArrayBase a
+        cdef list outputs
+        cdef Storage scratch = None
+        if plan.n_in < 0:
+            return self.run_long(plan, inputs, out)
+        if out is None and plan.n_visible == 1 and plan.n_out == 1:
+            outputs = None
+            a = new_array(plan.outs[0].ndim, plan.outs[0].shape, plan.outs[0].dtype, plan.context)
+        else:
+            outputs = self.outputs_for(plan, inputs, out)
+            if outputs is None:         # `out` cannot be written directly: compute aside, then copy
+                result = self.run(plan, inputs, None, scalars)
+                given = out if isinstance(out, (list, tuple)) else [out]
+                for to, made in zip(given, result if isinstance(result, list) else [result]):
+                    (<NDArrayBase>to).copy_from(made)
+                return out
+            a = None
+        if plan.fn == NULL:
+            self.run_reference(plan, inputs, [a] if outputs is None else outputs, scalars)
+        else:
+            for i in range(plan.n_in):
+                tensors[i] = (<NDArrayBase>inputs[i]).t
+            c.inp, c.out = tensors, tensors + plan.n_in
+            if outputs is None:
+                tensors[plan.n_in] = a.t
+            else:
+                for i in range(plan.n_out):
+                    tensors[plan.n_in + i] = (<NDArrayBase>outputs[i]).t
+            for i in range(len(scalars)):
+                values[i] = scalars[i]
+            c.args, c.scalars = <const char*>plan.args, values
+            c.work = NULL
+            if plan.work:
+                scratch = new_storage(plan.work)
+                c.work = scratch.data
+            if plan.random:
+                rng = next_step()
+            c.rng, c.rng_id, c.py = &rng, 0, NULL
+            c.n_in, c.n_out, c.is_train, c.threads = plan.n_in, plan.n_out, training, plan.threads
+            if plan.size < GIL_FREE_ABOVE:
+                rc = plan.fn(&c)
+            else:
+                with nogil:
+                    rc = plan.fn(&c)
+            if rc != MXL_OK:
+                self.failed(plan, rc)
+        if outputs is None:
+            return a
+        return self.visible(plan, inputs, outputs, out)
+
+    cdef object visible(self, CallPlan plan, tuple inputs, list outputs, out):
+        for i in range(plan.n_aux):
+            (<NDArrayBase>inputs[len(inputs) - 1 - i]).storage.version += 1
+        if out is not None:
+            for x in outputs:
+                (<NDArrayBase>x).storage.version += 1
+            return out
+        if plan.n_visible == 1:
+            return outputs[0]
+        return outputs[:plan.n_visible]
+
+    cdef list outputs_for(self, CallPlan plan, tuple inputs, out):
+        """Arrays for all outputs: the given ones checked, the others new. None where an `out` has another dtype, or
+        shares memory with an input in a way that the record does not allow."""
+        cdef list outputs = []
+        cdef NDArrayBase a
+        cdef int i
+        given = () if out is None else tuple(out) if isinstance(out, (list, tuple)) else (out,)
+        if len(given) > plan.n_out:
+            raise MXNetError(f"{self.__name__}: out has {len(given)} arrays, the operator {plan.n_visible} outputs")
+        for i in range(plan.n_out):
+            if i < len(given) and given[i] is not None:
+                if not isinstance(given[i], NDArrayBase):
+                    raise TypeError(f"{self.__name__}: out must be an NDArray, got {type(given[i]).__name__}")
+                a = given[i]
+                if a.t.ndim != plan.outs[i].ndim or memcmp(a.t.shape, plan.outs[i].shape, 8 * a.t.ndim) != 0:
+                    want = tuple([plan.outs[i].shape[k] for k in range(plan.outs[i].ndim)])
+                    raise MXNetError(f"{self.__name__}: out has shape {a.shape}, the result {want}")
+                if a.context is not plan.context:
+                    raise MXNetError(f"{self.__name__}: out is on {a.context}, the inputs on {plan.context}")
+                if a.t.dtype != plan.outs[i].dtype or self.clashes(plan, i, a, inputs):
+                    return None
+                outputs.append(a)
+            else:
+                outputs.append(new_array(plan.outs[i].ndim, plan.outs[i].shape, plan.outs[i].dtype, plan.context))
+        return outputs
+
+    cdef bint clashes(self, CallPlan plan, int i, NDArrayBase a, tuple inputs):
+        """Does output `a` overlap an input other than by a declared in-place claim?"""
+        claims = self.record.inplace(plan.p) if callable(self.record.inplace) else self.record.inplace
+        allowed = claims.get(i, ())
+        allowed = (allowed,) if isinstance(allowed, int) else allowed
+        cdef NDArrayBase x
+        n = len(inputs)
+        for k in range(n - plan.n_aux):
+            x = inputs[k]
+            if a.overlaps(x) and not (k in allowed and x.t.data == a.t.data and x.t.dtype == a.t.dtype
+                                      and x.t.size == a.t.size):
+                return True
+        return False
+
+    cdef int run_reference(self, CallPlan plan, tuple inputs, list outputs, tuple scalars) except -1:
+        cdef mxl_rng rng
+        p = plan.p
+        if scalars != plan.scalars:
+            p = p.replace(**dict(zip(self.record.dynamic, scalars)))
+        in_dtypes = [NAME[(<NDArrayBase>x).t.dtype] for x in inputs]
+        out_dtypes = [NAME[(<NDArrayBase>x).t.dtype] for x in outputs]
+        rng.seed = rng.step = 0
+        if self.record.random:
+            rng = next_step()
+        try:
+            reference_call(self.record, p, np, [x.numpy_view() for x in inputs], in_dtypes,
+                           [x.numpy_view() for x in outputs], out_dtypes, bool(training), 0,
+                           plan.n_aux)(rng.seed, rng.step)
+        except (ValueError, IndexError, TypeError) as e:
+            shapes = ", ".join([f"{x.shape} {x.dtype_name}" for x in inputs])
+            raise MXNetError(f"{self.__name__}({shapes}): {e}") from e
+        return 0
+
+    cdef object run_long(self, CallPlan plan, tuple inputs, out):
+        """A call with more arrays than a CallPlan holds: outputs by the reference."""
+        shapes, kinds = plan.capsule
+        from .ndarray import empty
+        given = () if out is None else tuple(out) if isinstance(out, (list, tuple)) else (out,)
+        outputs = [given[i] if i < len(given) else empty(s, k, plan.context) for i, (s, k) in
+                   enumerate(zip(shapes, kinds))]
+        self.run_reference(plan, inputs, outputs, plan.scalars)
+        if out is not None:
+            return out
+        return outputs[0] if plan.n_visible == 1 else outputs[:plan.n_visible]
+
+    cdef object failed(self, CallPlan plan, int rc):
+        from .executor import CODES
+        shapes = []
+        for i in range(plan.n_in):
+            shapes.append(str(tuple([plan.ins[i].shape[k] for k in range(plan.ins[i].ndim)]))
+                          + " " + NAME[plan.ins[i].dtype])
+        raise MXNetError(f"{self.__name__}({', '.join(shapes)}): {CODES.get(rc, f'kernel error {rc}')}")
+
+
+cdef int remember(list plans, CallPlan plan) except -1:
+    plans.insert(0, plan)
+    if len(plans) > PLANS_KEPT:
+        plans.pop()
+    return 0
+
+
+def _by_name(record, name):
+    from .. import ndarray
+    return getattr(ndarray, name, None) or getattr(ndarray._internal, name)

@@ -1,0 +1,62 @@
+# cython: language_level=3
+"""Convolution forward, and its gradients with respect to data (``dgrad``) and weight (``wgrad``)."""
+from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
+from mxlite._core.abi cimport *
+from mxlite._core.cpu import runtime_capsule
+
+cdef extern from "conv.h":
+    ctypedef struct conv_args:
+        int64_t batch, channels, filters, groups
+        int64_t kernel[3]
+        int64_t stride[3]
+        int64_t dilate[3]
+        int64_t pad[3]
+        int64_t src[3]
+        int64_t dst[3]
+    ctypedef void (*conv_fn)(mxl_runtime*, const mxl_call*, const conv_args*) noexcept nogil
+    ctypedef struct conv_table:
+        conv_fn forward[2]
+        conv_fn dgrad[2]
+        conv_fn wgrad[2]
+    const conv_table* conv_level(int isa) noexcept nogil
+
+cdef mxl_runtime* rt = <mxl_runtime*>PyCapsule_GetPointer(runtime_capsule, "mxl_runtime")
+abi = (MXL_ABI, sizeof(mxl_call))
+cdef tuple FIELDS = ("batch", "channels", "filters", "groups", "kernel", "stride", "dilate", "pad", "src", "dst")
+
+
+def _pack(dict d):
+    if set(d) != set(FIELDS):
+        raise TypeError(f"conv takes {', '.join(FIELDS)}, not {', '.join(d)}")
+    cdef conv_args a = d
+    return (<char*>&a)[:sizeof(conv_args)]
+
+
+cdef int run(const conv_fn* fn, mxl_call* c) noexcept nogil:
+    if c.out[0].data == NULL or c.out[0].size == 0:
+        return MXL_OK
+    if c.inp[0].dtype == MXL_F32:
+        fn[0](rt, c, <const conv_args*>c.args)
+    elif c.inp[0].dtype == MXL_F64:
+        fn[1](rt, c, <const conv_args*>c.args)
+    else:
+        return MXL_EDTYPE
+    return MXL_OK
+
+
+cdef int forward(mxl_call* c) noexcept nogil:
+    return run(conv_level(rt.isa).forward, c)
+
+
+cdef int dgrad(mxl_call* c) noexcept nogil:
+    return run(conv_level(rt.isa).dgrad, c)
+
+
+cdef int wgrad(mxl_call* c) noexcept nogil:
+    return run(conv_level(rt.isa).wgrad, c)
+
+
+kernels = {"forward": PyCapsule_New(<void*>forward, "int (mxl_call *)", NULL),
+           "dgrad": PyCapsule_New(<void*>dgrad, "int (mxl_call *)", NULL),
+           "wgrad": PyCapsule_New(<void*>wgrad, "int (mxl_call *)", NULL)}
+packers = {"forward": _pack, "dgrad": _pack, "wgrad": _pack}

@@ -1,0 +1,117 @@
+/* The loops of one instruction-set level; included by elementwise_<level>.c with LEVEL and, for the baseline, BASE set.
+ *
+ * Classes (see unary.h) decide what a level holds: DEF_<class>_<type> expands to the loop or to nothing, PTR_ likewise.
+ */
+#include "vmath.h"
+#include "elementwise_ops.h"
+
+/* No iteration reads what another writes, even where output and input are one array. */
+#if defined(__clang__)
+#define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define INDEPENDENT _Pragma("GCC ivdep")
+#endif
+#define LOOP(T, P, name, ...) static void P##name(int64_t n, const T *a_, const T *b_, T *y_, const T *s_) \
+{ \
+    (void)a_; (void)b_; (void)s_; \
+    INDEPENDENT \
+    for (int64_t i = 0; i < n; i++) { __VA_ARGS__ } \
+}
+#define S_UNARY(T) const T s0 = s_[0], s1 = s_[1], s2 = s_[2]; (void)s0; (void)s1; (void)s2;
+#define VALUE(T, P, name, e) LOOP(T, P##u_, name, S_UNARY(T) const T x = a_[i]; (void)x; y_[i] = (T)(e);)
+#define GRADIENT(T, P, name, e) \
+    LOOP(T, P##g_, name, S_UNARY(T) const T dy = a_[i], x = b_[i], y = x; (void)dy; (void)x; (void)y; y_[i] = (T)(e);)
+#define PAIR(T, P, name, e) \
+    LOOP(T, P##b_, name, const T a = a_[i]; const T b = b_[i]; y_[i] = (T)(e);) \
+    LOOP(T, P##bvs_, name, const T a = a_[i]; const T b = s_[0]; y_[i] = (T)(e);) \
+    LOOP(T, P##bsv_, name, const T a = s_[0]; const T b = a_[i]; y_[i] = (T)(e);)
+
+#define NOTHING(...)
+#define ABSENT(...) 0
+#define REFER(symbol) symbol
+/* IN_<type>_<class>(what, otherwise): is this class built for this type at this level? */
+#define IN_f32_C(yes, no) yes
+#define IN_f64_C(yes, no) yes
+#define IN_f32_H(yes, no) yes
+#define IN_f32_N(yes, no) no
+#define IN_f64_N(yes, no) no
+#define IN_i64_C(yes, no) yes
+#define IN_i64_N(yes, no) no
+#ifdef BASE
+#define IN_f64_H(yes, no) yes
+#define IN_f32_R(yes, no) yes
+#define IN_f64_R(yes, no) yes
+#else
+#define IN_f64_H(yes, no) no
+#define IN_f32_R(yes, no) no
+#define IN_f64_R(yes, no) no
+#endif
+
+#define K(c) ((float)(c))
+#define M(f) f##_f
+#define U(name, ns, cls, value, bcls, gradient) \
+    IN_f32_##cls(VALUE, NOTHING)(float, f32, name, value) IN_f32_##bcls(GRADIENT, NOTHING)(float, f32, name, gradient)
+MXL_UNARY(U)
+#undef U
+#define B(name, cls, value, whole) IN_f32_##cls(PAIR, NOTHING)(float, f32, name, value)
+MXL_BINARY(B)
+#undef B
+#undef K
+#undef M
+
+#define K(c) (c)
+#define M(f) f##_d
+#define U(name, ns, cls, value, bcls, gradient) \
+    IN_f64_##cls(VALUE, NOTHING)(double, f64, name, value) IN_f64_##bcls(GRADIENT, NOTHING)(double, f64, name, gradient)
+MXL_UNARY(U)
+#undef U
+#define B(name, cls, value, whole) IN_f64_##cls(PAIR, NOTHING)(double, f64, name, value)
+MXL_BINARY(B)
+#undef B
+#undef K
+#undef M
+
+#define PAIR_ROW(P, T, name) [MXL_B_##name] = P##b_##name, [MXL_BVS_##name] = P##bvs_##name, \
+    [MXL_BSV_##name] = P##bsv_##name,
+#define U_ROW(P, T, name) [MXL_U_##name] = P##u_##name,
+#define G_ROW(P, T, name) [MXL_G_##name] = P##g_##name,
+#define TABLE_NAME_(level) mxl_elementwise_##level
+#define TABLE_NAME(level) TABLE_NAME_(level)
+const mxl_elementwise_table TABLE_NAME(LEVEL) = {
+    .load_f32 = mxl_load_f32, .load_f64 = mxl_load_f64, .load_i64 = mxl_load_i64,
+    .store_f32 = mxl_store_f32, .store_f64 = mxl_store_f64, .store_i64 = mxl_store_i64,
+    .f32 = {
+#define U(name, ns, cls, value, bcls, gradient) IN_f32_##cls(U_ROW, NOTHING)(f32, f32, name) \
+    IN_f32_##bcls(G_ROW, NOTHING)(f32, f32, name)
+#define B(name, cls, value, whole) IN_f32_##cls(PAIR_ROW, NOTHING)(f32, f32, name)
+        MXL_UNARY(U) MXL_BINARY(B)
+#undef U
+#undef B
+    },
+    .f64 = {
+#define U(name, ns, cls, value, bcls, gradient) IN_f64_##cls(U_ROW, NOTHING)(f64, f64, name) \
+    IN_f64_##bcls(G_ROW, NOTHING)(f64, f64, name)
+#define B(name, cls, value, whole) IN_f64_##cls(PAIR_ROW, NOTHING)(f64, f64, name)
+        MXL_UNARY(U) MXL_BINARY(B)
+#undef U
+#undef B
+    },
+};
+
+#ifdef BASE
+#define U(name, ns, cls, value, bcls, gradient) \
+    IN_i64_##cls(VALUE, NOTHING)(int64_t, i64, name, value) IN_i64_##bcls(GRADIENT, NOTHING)(int64_t, i64, name, gradient)
+MXL_INTEGER_UNARY(U)
+#undef U
+#define B(name, cls, value, whole) PAIR(int64_t, i64, name, whole)
+MXL_BINARY(B)
+#undef B
+const mxl_loop_i64 mxl_elementwise_i64[MXL_LOOPS] = {
+#define U(name, ns, cls, value, bcls, gradient) IN_i64_##cls(U_ROW, NOTHING)(i64, i64, name) \
+    IN_i64_##bcls(G_ROW, NOTHING)(i64, i64, name)
+#define B(name, cls, value, whole) PAIR_ROW(i64, i64, name)
+    MXL_INTEGER_UNARY(U) MXL_BINARY(B)
+#undef U
+#undef B
+};
+#endif

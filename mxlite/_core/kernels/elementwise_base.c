@@ -1,0 +1,3 @@
+#define LEVEL base
+#define BASE
+#include "elementwise.h"

@@ -1,0 +1,2 @@
+#define IX_LEVEL avx2
+#include "index.h"

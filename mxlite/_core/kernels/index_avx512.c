@@ -1,0 +1,2 @@
+#define IX_LEVEL avx512
+#include "index.h"

@@ -1,0 +1,2 @@
+#define IX_LEVEL base
+#include "index.h"

@@ -1,0 +1,3 @@
+#define MV_LEVEL base
+#define MV_BYTES 16
+#include "movement.h"

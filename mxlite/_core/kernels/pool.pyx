@@ -1,0 +1,55 @@
+# cython: language_level=3
+"""Pooling forward and backward; the kind of pooling is an argument."""
+from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
+from mxlite._core.abi cimport *
+from mxlite._core.cpu import runtime_capsule
+
+cdef extern from "pool.h":
+    ctypedef struct pool_args:
+        int64_t planes, kind, p_value, include_pad
+        int64_t kernel[3]
+        int64_t stride[3]
+        int64_t pad[3]
+        int64_t src[3]
+        int64_t dst[3]
+    ctypedef void (*pool_fn)(mxl_runtime*, const mxl_call*, const pool_args*) noexcept nogil
+    ctypedef struct pool_table:
+        pool_fn forward[2]
+        pool_fn backward[2]
+    const pool_table* pool_level(int isa) noexcept nogil
+
+cdef mxl_runtime* rt = <mxl_runtime*>PyCapsule_GetPointer(runtime_capsule, "mxl_runtime")
+abi = (MXL_ABI, sizeof(mxl_call))
+cdef tuple FIELDS = ("planes", "kind", "p_value", "include_pad", "kernel", "stride", "pad", "src", "dst")
+
+
+def _pack(dict d):
+    if set(d) != set(FIELDS):
+        raise TypeError(f"pool takes {', '.join(FIELDS)}, not {', '.join(d)}")
+    cdef pool_args a = d
+    return (<char*>&a)[:sizeof(pool_args)]
+
+
+cdef int run(const pool_fn* fn, mxl_call* c) noexcept nogil:
+    if c.out[0].data == NULL or c.out[0].size == 0:
+        return MXL_OK
+    if c.inp[0].dtype == MXL_F32:
+        fn[0](rt, c, <const pool_args*>c.args)
+    elif c.inp[0].dtype == MXL_F64:
+        fn[1](rt, c, <const pool_args*>c.args)
+    else:
+        return MXL_EDTYPE
+    return MXL_OK
+
+
+cdef int forward(mxl_call* c) noexcept nogil:
+    return run(pool_level(rt.isa).forward, c)
+
+
+cdef int backward(mxl_call* c) noexcept nogil:
+    return run(pool_level(rt.isa).backward, c)
+
+
+kernels = {"forward": PyCapsule_New(<void*>forward, "int (mxl_call *)", NULL),
+           "backward": PyCapsule_New(<void*>backward, "int (mxl_call *)", NULL)}
+packers = {"forward": _pack, "backward": _pack}

@@ -1,0 +1,23 @@
+from libc.stdint cimport int64_t
+from mxlite._core.abi cimport mxl_tensor
+from mxlite._core.storage cimport Storage
+
+cdef class NDArrayBase:
+    """A contiguous array: a tensor descriptor, the storage that it lies in, and its device."""
+    cdef mxl_tensor t
+    cdef readonly Storage storage
+    cdef readonly object context
+    cdef object __weakref__
+    cdef inline int64_t nbytes(self) noexcept
+
+cdef class Buffer:
+    """Memory as Python's buffer protocol shows it."""
+    cdef void* data
+    cdef Py_ssize_t n
+    cdef object keep
+
+cdef int64_t ITEMSIZE[16]
+cdef NDArrayBase new_array(int ndim, const int64_t* shape, int dtype, object context)
+cdef NDArrayBase array_at(void* data, Storage storage, tuple shape, int dtype, object context)
+cdef object numpy_at(void* data, tuple shape, object dtype_name, object keep)
+cpdef NDArrayBase empty(shape, dtype, context)

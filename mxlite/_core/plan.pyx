@@ -1,0 +1,258 @@
+# cython: language_level=3
+"""The memory planner: where every entry of a program lives.
+
+Entries that share memory form one *block*: a view always joins its input's block, an output may take over the block of
+an input that dies at that node. A block lives from the step that writes it to the last step that reads any of its
+entries. Blocks that are alive together get disjoint ranges of one arena; entries bound to outside arrays (arguments,
+gradients, outputs) are *pinned*: they are nobody's in-place target and take no arena bytes.
+"""
+from mxlite._core.graph cimport Indexed, Node
+
+cdef enum:
+    ALIGN = 64
+    GREEDY_MOST = 4000       # more blocks than this are placed by the linear allocator alone
+
+
+class Plan:
+    """What the planner decided.
+
+    ``block_of``: entry id -> block or -1 (pinned or unused); ``offset``: block -> byte offset in the arena;
+    ``inplace``: row -> {output: input} memory taken over; ``workspace``: row -> byte offset; ``entry_bytes``: size of the
+    arena for entries; ``arena_bytes``: with workspaces; ``lower_bound``: most bytes alive at once.
+    """
+
+    __slots__ = ("block_of", "offset", "size", "birth", "death", "inplace", "workspace", "entry_bytes", "arena_bytes",
+                 "lower_bound", "workspace_bytes")
+
+
+cdef inline object rounded(n):
+    return (n + ALIGN - 1) // ALIGN * ALIGN
+
+
+def candidates(claim):
+    """A record's in-place claim, ``1`` or ``(0, 1)``, as a tuple."""
+    return (claim,) if isinstance(claim, int) else tuple(claim)
+
+
+def plan(Indexed g, list rows, list nbytes, pinned, list workspaces, allow_inplace=True):
+    """Plan the memory of the nodes `rows` of `g`, run in that order.
+
+    `nbytes`: bytes of every entry. `pinned`: entry ids that live in outside memory. `workspaces`: bytes of scratch by
+    position in `rows`. Returns a :class:`Plan`.
+    """
+    cdef int step, row, i, first, b, n_steps = len(rows)
+    cdef Node node
+    cdef list last = [-1] * g.row_ptr[-1], block_of = [-1] * g.row_ptr[-1]
+    cdef list birth = [], death = [], size = []
+    cdef dict inplace = {}
+    pinned = set(pinned)
+    for step in range(n_steps):
+        for e in <list>g.inputs[<int>rows[step]]:
+            last[e] = step
+    # Entries whose memory is somebody else's: a view of a pinned entry is pinned with it.
+    held = set(pinned)
+    members = []            # block -> last step that any of its entries is read
+    for step in range(n_steps):
+        row = rows[step]
+        node = <Node>g.nodes[row]
+        first = g.row_ptr[row]
+        if node.op is None:
+            continue
+        ins = g.inputs[row]
+        taken = {}
+        views = node.op.view(node.p) if callable(node.op.view) else node.op.view
+        claims = node.op.inplace(node.p) if callable(node.op.inplace) else node.op.inplace
+        for i in range(node.n_out):
+            e = first + i
+            if e in pinned:
+                continue
+            if last[e] < 0 and i >= node.n_visible:
+                continue            # a hidden output that nobody reads: the kernel gets a NULL pointer
+            if allow_inplace and i in views:
+                source = ins[views[i]]
+                if source in held:
+                    held.add(e)
+                    taken[i] = views[i]
+                    continue
+                b = block_of[source]
+                if b >= 0:
+                    block_of[e] = b
+                    members[b] = max(members[b], last[e])
+                    taken[i] = views[i]
+                    continue
+            if allow_inplace and i in claims:
+                allowed = candidates(claims[i])
+                for k in allowed:
+                    if k >= len(ins):
+                        continue
+                    source = ins[k]
+                    b = block_of[source]
+                    if source in held or b < 0 or nbytes[source] != nbytes[e] or members[b] > step:
+                        continue
+                    # Every place where the block is read here must allow the overwrite, and none be taken already.
+                    if any([block_of[o] == b and j not in allowed for j, o in enumerate(ins)]):
+                        continue
+                    if b in [block_of[first + j] for j in taken]:
+                        continue
+                    block_of[e] = b
+                    members[b] = max(last[e], step)
+                    taken[i] = k
+                    break
+                if i in taken:
+                    continue
+            block_of[e] = len(size)
+            size.append(rounded(nbytes[e]))
+            birth.append(step)
+            members.append(max(last[e], step))
+        if taken:
+            inplace[row] = taken
+    death = members
+    p = Plan()
+    p.block_of, p.size, p.birth, p.death, p.inplace = block_of, size, birth, death, inplace
+    p.lower_bound = most_alive(birth, death, size, n_steps)
+    p.offset, p.entry_bytes = place(birth, death, size, n_steps, p.lower_bound)
+    p.workspace, p.arena_bytes = place_workspaces(p, workspaces, rows)
+    p.workspace_bytes = max(workspaces, default=0)
+    return p
+
+
+def most_alive(birth, death, size, n_steps):
+    """Most bytes alive at one step: no plan can be smaller."""
+    change = [0] * (n_steps + 2)
+    for b, d, s in zip(birth, death, size):
+        change[b] += s
+        change[d + 1] -= s
+    most = alive = 0
+    for c in change:
+        alive += c
+        most = max(most, alive)
+    return most
+
+
+def place(birth, death, size, n_steps, bound):
+    """Offsets for the blocks, and the bytes they span: the best of several orders, stopping at the lower bound."""
+    best = None
+    by_birth = sorted(range(len(size)), key=lambda b: (birth[b], -size[b]))
+    attempt = place_linear(by_birth, birth, death, size)
+    best = attempt
+    if len(size) <= GREEDY_MOST:
+        orders = [sorted(range(len(size)), key=lambda b: (-size[b], birth[b])),
+                  sorted(range(len(size)), key=lambda b: (birth[b] - death[b], -size[b])),
+                  sorted(range(len(size)), key=lambda b: (-size[b] * (death[b] - birth[b] + 1), birth[b]))]
+        for order in orders:
+            if best[1] <= bound:
+                break
+            attempt = place_greedy(order, birth, death, size)
+            if attempt[1] < best[1]:
+                best = attempt
+    return best
+
+
+def place_linear(order, birth, death, size):
+    """Blocks in order of birth, each into the smallest free range that holds it (best fit)."""
+    import heapq
+    offset = [0] * len(size)
+    free = []                # sorted list of (start, end)
+    alive = []               # heap of (death, start, end)
+    top = peak = 0
+    for b in order:
+        while alive and alive[0][0] < birth[b]:
+            _, start, end = heapq.heappop(alive)
+            free = give_back(free, start, end)
+        if size[b] == 0:
+            continue
+        choice = None
+        for i, (start, end) in enumerate(free):
+            if end - start >= size[b] and (choice is None or end - start < free[choice][1] - free[choice][0]):
+                choice = i
+        if choice is not None:
+            start, end = free[choice]
+            if end - start == size[b]:
+                free.pop(choice)
+            else:
+                free[choice] = (start + size[b], end)
+        elif free and free[-1][1] == top:
+            start = free.pop()[0]
+            top = start + size[b]
+        else:
+            start = top
+            top += size[b]
+        offset[b] = start
+        peak = max(peak, top)
+        heapq.heappush(alive, (death[b], start, start + size[b]))
+    return offset, peak
+
+
+def give_back(free, start, end):
+    """`free` (sorted ranges) with one more, neighbours joined."""
+    import bisect
+    i = bisect.bisect(free, (start, end))
+    if i < len(free) and free[i][0] == end:
+        end = free.pop(i)[1]
+    if i and free[i - 1][1] == start:
+        start = free.pop(i - 1)[0]
+        i -= 1
+    free.insert(i, (start, end))
+    return free
+
+
+def place_greedy(order, birth, death, size):
+    """Blocks in the given order, each at the lowest offset that is free during its whole life."""
+    cdef list offset = [0] * len(size), placed = []      # placed: (start, end, block), sorted by start
+    cdef object peak = 0, at
+    import bisect
+    for b in order:
+        if size[b] == 0:
+            continue
+        at = 0
+        b0, d0, s0 = birth[b], death[b], size[b]
+        for start, end, other in placed:
+            if birth[other] <= d0 and b0 <= death[other]:
+                if start - at >= s0:
+                    break
+                if end > at:
+                    at = end
+        offset[b] = at
+        bisect.insort(placed, (at, at + s0, b))
+        if at + s0 > peak:
+            peak = at + s0
+    return offset, peak
+
+
+def place_workspaces(p, workspaces, rows):
+    """Offsets for the scratch of every step, in holes that the entries leave at that step, else above them."""
+    where, top = {}, p.entry_bytes
+    wanted = [(s, rounded(n)) for s, n in enumerate(workspaces) if n]
+    if not wanted:
+        return where, top
+    if len(wanted) * len(p.size) > 4_000_000:       # a huge graph: one region above the entries serves all
+        for s, n in wanted:
+            where[rows[s]] = p.entry_bytes
+            top = max(top, p.entry_bytes + n)
+        return where, top
+    blocks = sorted((p.offset[b], p.offset[b] + p.size[b], p.birth[b], p.death[b]) for b in range(len(p.size)))
+    for s, n in wanted:
+        at = 0
+        for start, end, b, d in blocks:
+            if b <= s <= d and end > start:
+                if start - at >= n:
+                    break
+                at = max(at, end)
+        where[rows[s]] = at
+        top = max(top, at + n)
+    return where, top
+
+
+def check(p, g, rows, pinned):
+    """The planner's invariant, for tests: no two blocks alive together overlap, and no pinned entry has a block.
+    ValueError names the two that do."""
+    for b in range(len(p.size)):
+        for c in range(b):
+            if p.birth[b] <= p.death[c] and p.birth[c] <= p.death[b] and p.size[b] and p.size[c] \
+                    and p.offset[b] < p.offset[c] + p.size[c] and p.offset[c] < p.offset[b] + p.size[b]:
+                raise ValueError(f"blocks {c} and {b} are alive together and overlap: "
+                                 f"[{p.offset[c]}, {p.offset[c] + p.size[c]}) and "
+                                 f"[{p.offset[b]}, {p.offset[b] + p.size[b]})")
+    for e in pinned:
+        if p.block_of[e] >= 0:
+            raise ValueError(f"pinned entry {e} was given block {p.block_of[e]}")

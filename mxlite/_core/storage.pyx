@@ -1,0 +1,124 @@
+# cython: language_level=3
+"""Memory for arrays: 64-byte aligned blocks from a pool that keeps what is freed.
+
+First touch of fresh pages costs twelve times a write to warm ones, so freed blocks wait in free lists by size class
+(four classes an octave) instead of going back to the system; ``empty_cache`` gives them back. All of it runs under the
+GIL.
+"""
+import os
+from libc.stdlib cimport free
+from libc.stdint cimport int64_t, uint64_t
+
+cdef extern from *:
+    """
+    #include <stdlib.h>
+    #include <stdint.h>
+    #if defined(__linux__)
+    #include <sys/mman.h>
+    #endif
+    #define MXL_HUGE (2 << 20)
+    static void *mxl_aligned(int64_t n)
+    {
+        void *p = 0;
+        int big = n >= 2 * MXL_HUGE;
+        if (posix_memalign(&p, big ? MXL_HUGE : 64, (size_t)n)) return 0;
+    #if defined(MADV_HUGEPAGE)
+        if (big) madvise(p, (size_t)n, MADV_HUGEPAGE);
+    #endif
+        return p;
+    }
+    """
+    void* mxl_aligned(int64_t n) nogil
+
+cdef enum:
+    SMALLEST = 64
+    CLASSES = 256
+cdef void* free_list[CLASSES]          # freed blocks, linked through their first word
+cdef int64_t cached_bytes = 0
+cdef int64_t CACHE_LIMIT = 1 << 30
+cdef int64_t memory_bytes = 0
+try:
+    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+except (AttributeError, ValueError, OSError):
+    memory_bytes = <int64_t>1 << 46
+
+
+cdef int size_class(int64_t nbytes, int64_t* capacity) noexcept:
+    """Class of a block that holds `nbytes`, and how much such a block holds: 64, 80, 96, 112, 128, 160, ..."""
+    cdef int64_t base = SMALLEST
+    cdef int c = 0
+    while base * 2 <= nbytes:
+        base *= 2
+        c += 4
+    cdef int64_t step = base // 4
+    cdef int64_t k = 0
+    if nbytes > base:
+        k = (nbytes - base + step - 1) // step
+    capacity[0] = (base + k * step + 63) & ~<int64_t>63
+    return c + <int>k
+
+
+cdef class Storage:
+    def __dealloc__(self):
+        global cached_bytes
+        cdef int c
+        cdef int64_t capacity
+        if self.capacity == 0 or self.data == NULL:
+            return
+        c = size_class(self.nbytes, &capacity)
+        if cached_bytes + self.capacity <= CACHE_LIMIT:
+            (<void**>self.data)[0] = free_list[c]
+            free_list[c] = self.data
+            cached_bytes += self.capacity
+        else:
+            free(self.data)
+
+
+cdef Storage new_storage(int64_t nbytes):
+    """Uninitialised memory of `nbytes` bytes. MemoryError where the machine cannot have that much: Linux would
+    promise it and kill the process later."""
+    global cached_bytes
+    cdef Storage s = Storage.__new__(Storage)
+    cdef int64_t capacity
+    cdef int c
+    if nbytes < 0 or nbytes > memory_bytes:
+        raise MemoryError(f"an array of {nbytes} bytes does not fit this machine's memory of {memory_bytes} bytes")
+    c = size_class(nbytes, &capacity)
+    if free_list[c] != NULL:
+        s.data = free_list[c]
+        free_list[c] = (<void**>s.data)[0]
+        cached_bytes -= capacity
+    else:
+        s.data = mxl_aligned(capacity)
+        if s.data == NULL:
+            empty_cache()
+            s.data = mxl_aligned(capacity)
+        if s.data == NULL:
+            raise MemoryError(f"the system has no {nbytes} bytes left")
+    s.nbytes, s.capacity = nbytes, capacity
+    return s
+
+
+cdef Storage foreign_storage(void* data, int64_t nbytes, object owner):
+    """Memory that belongs to `owner`, which is kept alive; others may write into it."""
+    cdef Storage s = Storage.__new__(Storage)
+    s.data, s.nbytes, s.capacity, s.owner, s.exported = data, nbytes, 0, owner, True
+    return s
+
+
+def empty_cache():
+    """Give the pool's free blocks back to the system."""
+    global cached_bytes
+    cdef int c
+    cdef void* p
+    for c in range(CLASSES):
+        while free_list[c] != NULL:
+            p = free_list[c]
+            free_list[c] = (<void**>p)[0]
+            free(p)
+    cached_bytes = 0
+
+
+def cached():
+    """Bytes waiting in the pool."""
+    return cached_bytes

@@ -1,0 +1,64 @@
+"""``mx.explain``: what a bound graph runs, as a table. The first debugging tool."""
+from ._core.dtypes import ITEMSIZE
+
+
+def explain(symbol, ctx=None, grad_req="write", type_dict=None, mode=None, **shapes):
+    """Bind `symbol` for the given input shapes and return its program as text.
+
+    One row a node: operator, name, output shape and dtype, where the output lives (arena slot and offset, bound array,
+    or the input's memory where it is in place), what runs it (C kernel, or the reference), bytes, the user's line.
+    `mode` is 'train' (default where there are gradients) or 'infer'.
+    """
+    return table(symbol.simple_bind(ctx, grad_req, type_dict, **shapes)._bound, mode)
+
+
+def table(bound, mode=None):
+    """The table for a bound graph."""
+    lowered = bound.program(bound.mode_named(mode))
+    g, plan = lowered.graph, lowered.plan
+    ran = set(lowered.program.rows)
+    outputs = {e: k for k, e in enumerate(g.heads)}
+    rows = [("step", "operator", "node", "output", "memory", "runs as", "bytes", "made at")]
+    step = 0
+    for row in lowered.rows:
+        node = g.nodes[row]
+        if node.op is None:
+            continue
+        first = g.row_ptr[row]
+        launch = lowered.launches[row]
+        if row not in ran:
+            how = "nothing (view)"
+        elif launch.kernel is None:
+            how = "reference (NumPy)"
+        else:
+            how = f"C {launch.kernel}"
+        for i in range(node.n_out):
+            e = first + i
+            size = ITEMSIZE[lowered.dtypes[e]]
+            for d in lowered.shapes[e]:
+                size *= d
+            taken = plan.inplace.get(row, {})
+            if plan.block_of[e] >= 0:
+                where = f"slot {plan.block_of[e]} @{plan.offset[plan.block_of[e]]}"
+                if i in taken:
+                    where += f" in place of input {taken[i]}" if row in ran else f" as input {taken[i]}"
+            elif e in outputs:
+                where = f"output {outputs[e]}"
+            elif e in lowered.pinned:
+                where = "bound array"
+            elif i in taken:
+                where = f"as input {taken[i]}"
+            else:
+                where = "unused"
+            backward = " (backward)" if row >= lowered.n_forward else ""
+            rows.append((str(step) if i == 0 else "", node.op.name if i == 0 else "", node.name if i == 0 else "",
+                         f"{lowered.shapes[e]} {lowered.dtypes[e]}", where, how + backward if i == 0 else "",
+                         str(size), (node.where or "") if i == 0 else ""))
+        step += 1
+    widths = [max(len(r[c]) for r in rows) for c in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(w) for cell, w in zip(r, widths)).rstrip() for r in rows]
+    m = bound.memory_plan(mode)
+    lines.append(f"arena {m['arena']} bytes: entries {m['entries']}, workspace {m['workspace']}; outputs {m['outputs']}; "
+                 f"planned {m['planned']} (lower bound {m['lower_bound']}); arguments {m['arguments']}, gradients "
+                 f"{m['gradients']}, auxiliary {m['auxiliary']}")
+    return "\n".join(lines)

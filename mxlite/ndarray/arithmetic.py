@@ -1,0 +1,119 @@
+"""Operators and fluent methods of NDArray, and the functions of two arguments (``nd.add``, ``nd.maximum``, ...)."""
+import numbers
+
+import numpy as np
+
+from .._core.ndarray import NDArrayBase
+from .ndarray import NDArray, _op
+
+# method -> (operator on two arrays, on array and scalar, on scalar and array)
+BINARY = {
+    "add": ("broadcast_add", "_plus_scalar", "_plus_scalar"),
+    "sub": ("broadcast_sub", "_minus_scalar", "_rminus_scalar"),
+    "mul": ("broadcast_mul", "_mul_scalar", "_mul_scalar"),
+    "truediv": ("broadcast_div", "_div_scalar", "_rdiv_scalar"),
+    "mod": ("broadcast_mod", "_mod_scalar", "_rmod_scalar"),
+    "pow": ("broadcast_power", "_power_scalar", "_rpower_scalar"),
+    "eq": ("broadcast_equal", "_equal_scalar", "_equal_scalar"),
+    "ne": ("broadcast_not_equal", "_not_equal_scalar", "_not_equal_scalar"),
+    "gt": ("broadcast_greater", "_greater_scalar", "_lesser_scalar"),
+    "ge": ("broadcast_greater_equal", "_greater_equal_scalar", "_lesser_equal_scalar"),
+    "lt": ("broadcast_lesser", "_lesser_scalar", "_greater_scalar"),
+    "le": ("broadcast_lesser_equal", "_lesser_equal_scalar", "_greater_equal_scalar"),
+}
+FUNCTIONS = {
+    "add": "add", "subtract": "sub", "multiply": "mul", "divide": "truediv", "true_divide": "truediv",
+    "modulo": "mod", "power": "pow", "equal": "eq", "not_equal": "ne", "greater": "gt", "greater_equal": "ge",
+    "lesser": "lt", "lesser_equal": "le",
+}
+MORE = {
+    "maximum": ("broadcast_maximum", "_maximum_scalar", "_maximum_scalar"),
+    "minimum": ("broadcast_minimum", "_minimum_scalar", "_minimum_scalar"),
+    "hypot": ("broadcast_hypot", "_hypot_scalar", "_hypot_scalar"),
+    "logical_and": ("broadcast_logical_and", "_logical_and_scalar", "_logical_and_scalar"),
+    "logical_or": ("broadcast_logical_or", "_logical_or_scalar", "_logical_or_scalar"),
+    "logical_xor": ("broadcast_logical_xor", "_logical_xor_scalar", "_logical_xor_scalar"),
+}
+
+
+def _methods(kind, spec):
+    """(x op y, y op x) for a row of the table."""
+    arrays, scalar, reflected = (_op(n) for n in spec)
+    with_scalar, with_reflected = scalar.with_scalar, reflected.with_scalar
+
+    def forward(self, other):
+        if isinstance(other, NDArrayBase):
+            return arrays(self, other)
+        if isinstance(other, (float, int, numbers.Number, np.generic)):
+            return with_scalar(self, other)
+        if isinstance(other, np.ndarray):
+            return arrays(self, _like(other, self))
+        return NotImplemented
+
+    def backward(self, other):
+        if isinstance(other, (float, int, numbers.Number, np.generic)):
+            return with_reflected(self, other)
+        if isinstance(other, np.ndarray):
+            return arrays(_like(other, self), self)
+        return NotImplemented
+    forward.__name__, backward.__name__ = f"__{kind}__", f"__r{kind}__"
+    return forward, backward
+
+
+def _like(values, x):
+    from .ndarray import array
+    return array(values, ctx=x.context, dtype=x.dtype_name)
+
+
+def _inplace(kind, spec):
+    arrays, scalar = _op(spec[0]), _op(spec[1])
+
+    def method(self, other):
+        if isinstance(other, NDArrayBase):
+            return arrays(self, other, out=self)
+        if isinstance(other, (float, int, np.generic)):
+            return scalar.with_scalar(self, other, self)
+        if isinstance(other, np.ndarray):
+            return arrays(self, _like(other, self), out=self)
+        return NotImplemented
+    method.__name__ = f"__i{kind}__"
+    return method
+
+
+def function(name, spec):
+    """``nd.name(lhs, rhs)`` on any mix of arrays and numbers."""
+    arrays, scalar, reflected = (_op(n) for n in spec)
+
+    def call(lhs, rhs):
+        if isinstance(lhs, NDArrayBase):
+            return arrays(lhs, rhs) if isinstance(rhs, NDArrayBase) else scalar.with_scalar(lhs, rhs)
+        if isinstance(rhs, NDArrayBase):
+            return reflected.with_scalar(rhs, lhs)
+        raise TypeError(f"{name}: one of the arguments must be an NDArray, got {type(lhs).__name__} and "
+                        f"{type(rhs).__name__}")
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = f"``{name}(lhs, rhs)`` element by element; arrays broadcast, either side may be a number."
+    return call
+
+
+def install():
+    """Put the operators on the class."""
+    for kind, spec in BINARY.items():
+        forward, backward = _methods(kind, spec)
+        setattr(NDArray, f"__{kind}__", forward)
+        if kind in ("add", "sub", "mul", "truediv", "mod", "pow"):
+            setattr(NDArray, f"__r{kind}__", backward)
+        if kind in ("add", "sub", "mul", "truediv", "mod"):
+            setattr(NDArray, f"__i{kind}__", _inplace(kind, spec))
+    NDArray.__div__, NDArray.__rdiv__, NDArray.__idiv__ = (
+        NDArray.__truediv__, NDArray.__rtruediv__, NDArray.__itruediv__)
+    NDArray.__neg__ = lambda self: _op("negative")(self)
+    NDArray.__abs__ = lambda self: _op("abs")(self)
+    NDArray.__hash__ = object.__hash__
+
+
+def functions():
+    """name -> function of two arguments."""
+    out = {name: function(name, BINARY[kind]) for name, kind in FUNCTIONS.items()}
+    out.update({name: function(name, spec) for name, spec in MORE.items()})
+    return out

@@ -1,0 +1,49 @@
+"""``nd.op`` for every record, made on first use from the registry."""
+from .._core.invoke import OpFunction
+from .._core.ndarray import NDArrayBase
+from ..calls import all_inputs, split_call, unknown_argument
+from ..ops.record import find
+
+_made = {}
+
+
+def get(name):
+    """The :class:`OpFunction` for an operator name or alias. AttributeError, with near names, where there is none."""
+    function = _made.get(name)
+    if function is None:
+        function = _made[name] = OpFunction(find(name), name, _split, None, None)
+    return function
+
+
+def _split(record, args, kwargs):
+    """Arguments of a call -> (input arrays in order, parameter values, context or None)."""
+    ctx = kwargs.get("ctx")
+    if ctx is not None and not isinstance(ctx, str):
+        kwargs = {**kwargs, "ctx": str(ctx)} if "ctx" in record.params else {
+            k: v for k, v in kwargs.items() if k != "ctx"}
+    else:
+        ctx = None
+    inputs, by_name, values, rest = split_call(record, args, kwargs, _is_array, "NDArrays")
+    if rest:
+        raise TypeError(unknown_argument(record, next(iter(rest))))
+    if by_name or None in inputs:
+        order = all_inputs(record)
+        placed = dict(zip(order, inputs))
+        for k, v in by_name.items():
+            if record.variadic:
+                inputs.append(v)
+                continue
+            if k not in order:
+                raise TypeError(unknown_argument(record, k))
+            if placed.get(k) is not None:
+                raise TypeError(f"{record.name}: input {k!r} is given by position and by name")
+            placed[k] = v
+        if not record.variadic:
+            inputs = [placed[k] for k in order if placed.get(k) is not None]
+    if record.variadic and "num_args" in record.params:
+        values["num_args"] = len(inputs)
+    return inputs, values, ctx
+
+
+def _is_array(v):
+    return isinstance(v, NDArrayBase)

@@ -1,0 +1,307 @@
+"""The NDArray: a contiguous array on a device, with MXNet's methods."""
+import operator
+
+import numpy as np
+
+from .._core import dtypes as _dtypes
+from .._core import ndarray as _nd
+from .._core.context import check_usable, current_context
+from .._core.errors import MXNetError
+from .._core.ndarray import NDArrayBase
+from . import indexing as _indexing
+
+__all__ = ["NDArray", "array", "empty", "from_numpy", "waitall"]
+
+
+class NDArray(NDArrayBase):
+    """An array of numbers on one device.
+
+    Arithmetic broadcasts; ``x[...]`` that is contiguous shares memory, as do ``reshape`` and ``x[i]``; everything else
+    copies. Operators check shapes and dtypes when they are called and raise MXNetError at that line.
+    """
+
+    __slots__ = ()
+    __array_priority__ = 1000.0
+
+    # -- what it is -------------------------------------------------------------------------------------------------
+
+    @property
+    def dtype(self):
+        """NumPy's scalar type of the elements."""
+        return _dtypes.public(self.dtype_name)
+
+    @property
+    def ctx(self):
+        """The device."""
+        return self.context
+
+    @property
+    def stype(self):
+        """Storage type: always 'default' (dense)."""
+        return "default"
+
+    @property
+    def T(self):
+        """The transpose, a copy."""
+        return self if self.ndim < 2 else _op("transpose")(self)
+
+    def __repr__(self):
+        shape = "x".join(str(d) for d in self.shape)
+        return f"\n{self.asnumpy()!s}\n<{type(self).__name__} {shape} @{self.context}>"
+
+    def __len__(self):
+        if not self.ndim:
+            raise TypeError("len() of a 0-d array")
+        return self.shape[0]
+
+    def __iter__(self):
+        if not self.ndim:
+            raise TypeError("iteration over a 0-d array")
+        return (self[i] for i in range(self.shape[0]))
+
+    def __bool__(self):
+        if self.size == 0:
+            return False
+        if self.size == 1:
+            return bool(self.numpy_view().reshape(-1)[0])
+        raise ValueError("The truth value of an NDArray with multiple elements is ambiguous.")
+
+    def __float__(self):
+        return float(self.asscalar())
+
+    def __int__(self):
+        return int(self.asscalar())
+
+    def __index__(self):
+        value = self.asscalar()
+        if not isinstance(value, np.integer):
+            raise TypeError("only integer scalar arrays can be converted to a scalar index")
+        return int(value)
+
+    # -- out of the array -------------------------------------------------------------------------------------------
+
+    def asnumpy(self):
+        """A copy as a NumPy array (bfloat16 as float32)."""
+        view = self.numpy_view()
+        if self.dtype_name == "bfloat16":
+            from .._core.convert import from_bfloat16
+            return from_bfloat16(view)
+        return view.copy()
+
+    def asscalar(self):
+        """The one element as a NumPy scalar. ValueError unless there is exactly one."""
+        if self.size != 1:
+            raise ValueError("The current array is not a scalar")
+        return self.asnumpy().reshape(-1)[0]
+
+    def item(self):
+        """The one element as a Python number."""
+        return self.asscalar().item()
+
+    def tolist(self):
+        """The elements as nested lists."""
+        return self.asnumpy().tolist()
+
+    def __array__(self, dtype=None, copy=None):
+        out = self.asnumpy()
+        return out if dtype is None else out.astype(dtype)
+
+    def __reduce__(self):
+        return _unpickle, (self.numpy_view().copy(), self.dtype_name, self.context)
+
+    def __copy__(self):
+        return self.copy()
+
+    def __deepcopy__(self, memo):
+        return self.copy()
+
+    # -- copies -----------------------------------------------------------------------------------------------------
+
+    def copy(self):
+        """A copy on the same device."""
+        return self.copyto(self.context)
+
+    def copyto(self, other):
+        """Copy into the NDArray `other` (equal shape, dtype converted), or to the Context `other` as a new array."""
+        if isinstance(other, NDArrayBase):
+            if other is self:
+                raise MXNetError("cannot copy an array onto itself")
+            other.copy_from(self)
+            return other
+        new = _nd.empty(self.shape, self.dtype_name, check_usable(_context(other)))
+        new.copy_from(self)
+        return new
+
+    def as_in_context(self, context):
+        """This array on `context`: itself where it already is there, else a copy."""
+        return self if self.context == context else self.copyto(context)
+
+    as_in_ctx = as_in_context
+
+    def astype(self, dtype, copy=True):
+        """The elements converted to `dtype`; the array itself where `copy` is False and nothing changes."""
+        name = _dtypes.name_of(dtype)
+        if name == self.dtype_name:
+            return self.copy() if copy else self
+        return _op("Cast")(self, dtype=name)
+
+    def as_nd_ndarray(self):
+        return self
+
+    def tostype(self, stype):
+        """This array in storage type `stype`: only 'default' exists."""
+        if stype != "default":
+            raise MXNetError("sparse storage is not supported")
+        return self
+
+    def detach(self):
+        """This array's memory without any record of how it was computed."""
+        return self.part(0, self.shape)
+
+    def wait_to_read(self):
+        """Nothing to wait for: every call has finished when it returns."""
+
+    wait_to_write = wait_to_read
+
+    # -- views ------------------------------------------------------------------------------------------------------
+
+    def reshape(self, *shape, **kwargs):
+        """This memory under another shape; MXNet's codes 0, -1, -2, -3, -4 are understood (``reverse=True`` too)."""
+        from ..ops.shape import reshape_codes, same_size
+        if "shape" in kwargs:
+            shape = kwargs.pop("shape")
+        elif len(shape) == 1 and isinstance(shape[0], (tuple, list)):
+            shape = shape[0]
+        reverse = kwargs.pop("reverse", False)
+        if kwargs:
+            raise TypeError(f"reshape: unknown keyword {next(iter(kwargs))!r}; it takes shape and reverse")
+        if not shape:
+            raise ValueError("Shape must be provided.")
+        try:
+            target = reshape_codes(tuple(operator.index(d) for d in shape), self.shape, bool(reverse))
+            same_size(self.shape, target)
+            return self.part(0, target)
+        except ValueError as e:
+            raise MXNetError(f"reshape: {e}") from None
+
+    def flatten(self, inplace=False):
+        """Two axes: the first, and all others joined."""
+        return _op("Flatten")(self) if not inplace else self.reshape((0, -1))
+
+    def expand_dims(self, axis, inplace=False):
+        """One more axis of length 1, at `axis`."""
+        if not inplace:
+            return _op("expand_dims")(self, axis=axis)
+        shape = list(self.shape)
+        shape.insert(axis if axis >= 0 else axis + self.ndim + 1, 1)
+        return self.part(0, tuple(shape))
+
+    def squeeze(self, axis=None, inplace=False):
+        """Without the axes of length 1 (those in `axis`)."""
+        out = _op("squeeze")(self, axis=axis)
+        return self.part(0, out.shape) if inplace else out
+
+    def broadcast_to(self, shape):
+        """This array repeated to `shape`."""
+        return _op("broadcast_to")(self, shape=shape)
+
+    def broadcast_like(self, other):
+        """This array repeated to the shape of `other`."""
+        return self.broadcast_to(other.shape)
+
+    def __getitem__(self, key):
+        return _indexing.get(self, key)
+
+    def __setitem__(self, key, value):
+        _indexing.set(self, key, value)
+
+    def slice_assign(self, rhs, begin, end, step):
+        """``x[begin:end:step] = rhs`` along the leading axes."""
+        self[tuple(slice(b, e, s) for b, e, s in zip(begin, end, step or [None] * len(begin)))] = rhs
+        return self
+
+    slice_assign_scalar = slice_assign
+
+    __hash__ = object.__hash__
+
+
+def _context(ctx):
+    from .._core.context import Context
+    if not isinstance(ctx, Context):
+        raise TypeError(f"copyto does not support type {type(ctx).__name__}")
+    return ctx
+
+
+def _unpickle(values, dtype, context):
+    new = _nd.empty(values.shape, dtype, context)
+    np.copyto(new.numpy_view(), values)
+    return new
+
+
+_OPS = {}
+
+
+def _op(name):
+    """The imperative function of the operator `name`."""
+    function = _OPS.get(name)
+    if function is None:
+        from . import functions
+        function = _OPS[name] = functions.get(name)
+    return function
+
+
+_nd.set_array_class(NDArray)
+
+
+def array(source_array, ctx=None, dtype=None):
+    """A new array with the values of `source_array` (NumPy array, NDArray, number or nested lists).
+
+    dtype: float32 unless `source_array` is an NDArray, as in MXNet. TypeError for what is no array.
+    """
+    if isinstance(source_array, NDArrayBase):
+        name = source_array.dtype_name if dtype is None else _dtypes.name_of(dtype)
+        new = _nd.empty(source_array.shape, name, _usable(ctx))
+        new.copy_from(source_array)
+        return new
+    name = "float32" if dtype is None else _dtypes.name_of(dtype)
+    if isinstance(source_array, (list, tuple)) and source_array and isinstance(source_array[0], NDArrayBase):
+        raise TypeError("source_array must be array like object, not a list of NDArrays: use nd.stack or nd.concat")
+    try:
+        values = np.asarray(source_array)
+        if values.dtype.kind not in "biuf":
+            values = np.asarray(source_array, np.float64)
+    except (ValueError, TypeError, OverflowError) as e:
+        raise TypeError(f"source_array must be array like object: {e}") from None
+    new = _nd.empty(values.shape, name, _usable(ctx))
+    kind = values.dtype.name
+    from .._core.convert import convert
+    convert(values, "bfloat16" if kind == "bfloat16" else kind, new.numpy_view(), name)
+    return new
+
+
+def _usable(ctx):
+    return current_context() if ctx is None else check_usable(ctx)
+
+
+def empty(shape, ctx=None, dtype=None, stype=None):
+    """An array whose values are whatever was in memory."""
+    shape = (shape,) if hasattr(shape, "__index__") else tuple(shape)
+    return _nd.empty(shape, "float32" if dtype is None else _dtypes.name_of(dtype), _usable(ctx))
+
+
+def from_numpy(ndarray, zero_copy=True, array_cls=NDArray):
+    """An array over the memory of a C-contiguous NumPy array (`zero_copy`), or a copy in its dtype.
+
+    ValueError for an array that is not C-contiguous and should be shared.
+    """
+    if not zero_copy:
+        return array(ndarray, dtype=ndarray.dtype)
+    if not ndarray.flags["C_CONTIGUOUS"]:
+        raise ValueError("Only c-contiguous arrays are supported for zero-copy")
+    if not ndarray.flags["WRITEABLE"]:
+        raise ValueError("the NumPy array is read-only; pass zero_copy=False")
+    return _nd.from_numpy_shared(ndarray)
+
+
+def waitall():
+    """Nothing to wait for: every call has finished when it returns."""

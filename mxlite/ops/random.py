@@ -1,0 +1,276 @@
+"""Random numbers and Dropout. All draw from :class:`~mxlite.ops.philox.Philox`: the same seed gives the same bits for
+any thread count, and a backward pass draws its forward's numbers again."""
+from .record import Op, Param, S, unify
+from .rules import axis_of, size
+from .types import boolean, dtype, integer, optional, real, shape, text
+
+FLOATS = ("float16", "bfloat16", "float32", "float64")
+
+
+def _common(kinds):
+    return {"shape": Param(optional(shape), None, "shape of the output"),
+            "ctx": Param(text, "", "context of the output, where no input says it"),
+            "dtype": Param(optional(dtype), None, f"dtype of the output; {kinds[0]} where None", kinds)}
+
+
+def _infer(check):
+    def infer(p, ins, outs):
+        check(p)
+        return [], [outs[0] if p.shape is None else unify(p.shape, outs[0])]
+    return infer
+
+
+def _must(ok, message):
+    if not ok:
+        raise ValueError(message)
+
+
+def _kernel(name):
+    return lambda p: name if p.dtype in (None, "float32", "float64") else None
+
+
+def _draw(p, default="float32"):
+    """Shape, number of elements, dtype, and the dtype to draw in."""
+    kind = p.dtype or default
+    where = p.shape or ()
+    return where, size(where), kind, "float64" if kind == "float64" else "float32"
+
+
+def _sample(**params):
+    """A sample whose `low` and `high` are parameters, not bounds of random inputs."""
+    sample = S()
+    sample.params = params
+    return sample
+
+
+FLOAT = _common(("float32", "float64", "float16"))
+
+
+class _random_uniform(Op):
+    """Numbers drawn uniformly from [low, high), of the given shape."""
+
+    inputs = ""
+    params = {"low": Param(real, 0.0, "lower end"), "high": Param(real, 1.0, "upper end"), **FLOAT}
+    aliases = "uniform random_uniform"
+    hint = "random_uniform"
+    infer = _infer(lambda p: _must(p.high >= p.low, f"low={p.low} must not exceed high={p.high}"))
+    random = True
+    cpu = _kernel("random.uniform")
+    dynamic = "low high"
+    samples = (S(shape=(3, 5)), _sample(shape=(7,), low=-2.0, high=3.0), _sample(shape=(4, 2), dtype="float64"),
+               S(shape=(0,)), S(shape=(531,)))
+
+    def infer_dtype(p, ins, outs):
+        return [], [p.dtype or "float32"]
+
+    def ref(xp, p, rng):
+        where, n, kind, work = _draw(p)
+        # Products of 24-bit factors are exact in float64, so that a fused multiply-add changes nothing.
+        low, high = xp.float32(p.low).astype("float64"), xp.float32(p.high).astype("float64")
+        if work == "float64":
+            low, high = xp.float64(p.low), xp.float64(p.high)
+            return (low + rng.uniform(n, work) * (high - low)).reshape(where)
+        span = (high - low).astype("float32").astype("float64")
+        return (low + rng.uniform(n, work).astype("float64") * span).astype(work).astype(kind).reshape(where)
+
+
+class _random_normal(Op):
+    """Numbers drawn from the normal distribution of mean `loc` and standard deviation `scale`, by Box and Muller."""
+
+    inputs = ""
+    params = {"loc": Param(real, 0.0, "mean"), "scale": Param(real, 1.0, "standard deviation"), **FLOAT}
+    aliases = "normal random_normal"
+    hint = "random_normal"
+    infer = _infer(lambda p: _must(p.scale > 0, f"scale={p.scale} must be positive"))
+    random = True
+    cpu = _kernel("random.normal")
+    dynamic = "loc scale"
+    samples = (S(shape=(3, 5)), S(shape=(7,), loc=-2.0, scale=3.0), _sample(shape=(5, 3), dtype="float64"),
+               S(shape=(0,)), S(shape=(531,)))
+
+    def infer_dtype(p, ins, outs):
+        return [], [p.dtype or "float32"]
+
+    def ref(xp, p, rng):
+        where, n, kind, work = _draw(p)
+        one = xp.float64 if work == "float64" else xp.float32
+        return (rng.normal(n, work) * one(p.scale) + one(p.loc)).astype(kind).reshape(where)
+
+
+class _random_exponential(Op):
+    """Numbers drawn from the exponential distribution of rate `lam` (mean 1 / lam)."""
+
+    inputs = ""
+    params = {"lam": Param(real, 1.0, "rate"), **FLOAT}
+    aliases = "random_exponential"
+    hint = "random_exponential"
+    infer = _infer(lambda p: _must(p.lam > 0, f"lam={p.lam} must be positive"))
+    random = True
+    samples = (S(shape=(3, 5)), S(shape=(7,), lam=4.0))
+
+    def infer_dtype(p, ins, outs):
+        return [], [p.dtype or "float32"]
+
+    def ref(xp, p, rng):
+        where, n, kind, work = _draw(p)
+        u = rng.uniform(n, "float64")
+        return (-xp.log1p(-u) / p.lam).astype(kind).reshape(where)
+
+
+class _random_poisson(Op):
+    """Numbers drawn from the Poisson distribution of mean `lam`: by adding up exponential gaps below a mean of 30,
+    above by rounding a normal approximation."""
+
+    inputs = ""
+    params = {"lam": Param(real, 1.0, "mean"), **FLOAT}
+    aliases = "random_poisson"
+    hint = "random_poisson"
+    infer = _infer(lambda p: _must(p.lam >= 0, f"lam={p.lam} must not be negative"))
+    random = True
+    samples = (S(shape=(3, 5)), S(shape=(7,), lam=4.0), S(shape=(7,), lam=100.0))
+
+    def infer_dtype(p, ins, outs):
+        return [], [p.dtype or "float32"]
+
+    def ref(xp, p, rng):
+        where, n, kind, work = _draw(p)
+        if p.lam > 30:
+            y = xp.floor(p.lam + p.lam ** 0.5 * rng.normal(n, "float64") + 0.5)
+            return xp.maximum(y, 0).astype(kind).reshape(where)
+        # Inversion: count how many terms of the distribution's sum lie below a uniform.
+        u = rng.uniform(n, "float64")
+        term = total = xp.exp(xp.zeros((), "float64") - p.lam)
+        count = xp.zeros(n, "float64")
+        for k in range(1, 200):
+            count = count + (u >= total)
+            term = term * (p.lam / k)
+            total = total + term
+        return count.astype(kind).reshape(where)
+
+
+class _random_randint(Op):
+    """Integers drawn uniformly from [low, high), of dtype int32 or int64."""
+
+    inputs = ""
+    params = {"low": Param(integer, help="lower end"), "high": Param(integer, help="upper end, not itself drawn"),
+              **_common(("int32", "int64"))}
+    aliases = "random_randint"
+    hint = "random_randint"
+    infer = _infer(lambda p: _must(p.high > p.low, f"low={p.low} must be less than high={p.high}"))
+    random = True
+    samples = (_sample(shape=(3, 5), low=-2, high=9), _sample(shape=(7,), low=0, high=2, dtype="int64"))
+
+    def infer_dtype(p, ins, outs):
+        return [], [p.dtype or "int32"]
+
+    def ref(xp, p, rng):
+        where, n, kind, _ = _draw(p, "int32")
+        span = p.high - p.low
+        if span <= 1 << 32:
+            # Multiply-shift: the high word of bits * span (Lemire, "Fast random integer generation", 2019).
+            y = rng.bits(n).astype("uint64") * xp.uint64(span) >> xp.uint64(32)
+        else:
+            w = rng.bits(2 * n).astype("uint64")
+            y = (w[0::2] << xp.uint64(32) | w[1::2]) % xp.uint64(span)
+        # Two's complement wraps: the sum is right for a negative `low` as well.
+        return (y + xp.uint64(p.low % 2 ** 64)).astype("int64").astype(kind).reshape(where)
+
+
+def threshold(p):
+    """A word of at least this value keeps its element: round(p * 2^32), the same integer on every device."""
+    return round(p.p * 4294967296.0)
+
+
+def _active(p, is_train):
+    return (is_train or p.mode == "always") and p.p > 0
+
+
+def _shared(p, ndim):
+    """True for each axis along which the mask is one."""
+    axes = {axis_of(a, ndim) for a in p.axes}
+    return [i in axes for i in range(ndim)]
+
+
+def _mask_launch(p, ins, outs):
+    """The data's axes merged where neighbours are alike, innermost last: sizes and whether the mask is shared."""
+    dims = []
+    for n, shared in zip(ins[0], _shared(p, len(ins[0]))):
+        if n != 1:
+            if dims and dims[-1][1] == shared:
+                dims[-1][0] *= n
+            else:
+                dims.append([n, shared])
+    dims = dims or [[1, False]]
+    args = {"threshold": threshold(p), "scale": 1.0 / (1.0 - p.p) if p.p < 1 else 0.0,
+            "always": p.mode == "always", "ndim": len(dims)}
+    for i in range(8):
+        args[f"size{i}"], args[f"shared{i}"] = dims[i] if i < len(dims) else (1, False)
+    return args
+
+
+def _apply_mask(xp, p, x, rng, is_train):
+    if not _active(p, is_train):
+        return x.copy()
+    where = [1 if s else n for n, s in zip(x.shape, _shared(p, x.ndim))]
+    keep = (rng.bits(size(where)).astype("uint64") >= xp.uint64(threshold(p))).reshape(where)
+    scale = xp.asarray(1.0 / (1.0 - p.p) if p.p < 1 else 0.0, dtype=x.dtype)
+    return xp.where(keep, x * scale, xp.zeros((), dtype=x.dtype))
+
+
+def _check_axes(p, ins, outs):
+    x = unify(ins[0], outs[0])
+    if x is not None:
+        _shared(p, len(x))
+    return [x], [x]
+
+
+def _floats(p, ins, outs):
+    d = ins[0] or outs[0]
+    if d is not None and d not in FLOATS:
+        raise ValueError(f"data must be of a floating type, not {d}")
+    return [d], [d]
+
+
+class Dropout(Op):
+    """While training (or always, by `mode`) sets each element to 0 with probability `p` and multiplies the others by
+    1 / (1 - p); else passes the data on (Srivastava et al., "Dropout", 2014). The mask is shared along `axes`. It is
+    not stored: backward draws it again. p = 1 gives zeros (MXNet: NaN)."""
+
+    params = {
+        "p": Param(real, 0.5, "probability of setting an element to 0", low=0.0, high=1.0),
+        "mode": Param(text, "training", "drop while training only, or always", ("always", "training")),
+        "axes": Param(shape, (), "axes along which the mask is shared"),
+        "cudnn_off": Param(optional(boolean), False, "accepted and ignored"),
+    }
+    mxnet_outputs = 2
+    infer, infer_dtype, launch = _check_axes, _floats, _mask_launch
+    cpu = "random.dropout"
+    inplace = {0: 0}
+    random = train_aware = True
+    samples = (S((3, 7)), S((4, 5, 6), p=0.3, axes=(1,)), S((4, 5, 6), p=0.3, axes=(0, 2)), S((3, 4), p=0.0),
+               S((3, 4), p=1.0), S((11, 13), mode="always", p=0.75), S((0, 3)), S((2, 3, 4), axes=(2,)))
+
+    def ref(xp, p, data, rng, is_train):
+        return _apply_mask(xp, p, data, rng, is_train)
+
+    def grad(F, n, dy):
+        return F._backward_Dropout(dy, **{k: getattr(n.p, k) for k in n.p.__slots__}, _rng_of=n)
+
+
+class _backward_Dropout(Op):
+    """Gradient of :class:`Dropout`: the same mask, drawn again, on the output's gradient."""
+
+    inputs = "dy"
+    outputs = "ddata"
+    params = Dropout.params
+    infer, infer_dtype, launch = _check_axes, _floats, _mask_launch
+    cpu = "random.dropout"
+    inplace = {0: 0}
+    random = train_aware = True
+    samples = (S((3, 7)), S((4, 5, 6), p=0.3, axes=(1,)))
+
+    def ref(xp, p, dy, rng, is_train):
+        return _apply_mask(xp, p, dy, rng, is_train)
+
+    def grad(F, n, g):
+        return F._backward_Dropout(g, **{k: getattr(n.p, k) for k in n.p.__slots__}, _rng_of=n)

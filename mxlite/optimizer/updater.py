@@ -1,0 +1,100 @@
+"""An optimizer with the states of all parameters, and how these states are stored."""
+import io
+import pickle
+import struct
+from collections import namedtuple
+
+from .. import ndarray as nd
+
+__all__ = ["Updater", "get_updater"]
+
+# An NDArray inside a pickle: its values, so that the file does not depend on how the array class stores them.
+_Saved = namedtuple("_Saved", ["values"])
+
+
+def _map_arrays(state, kind, function):
+    """`state` with every `kind` in it, however deep in tuples, lists and dicts, replaced by ``function(of it)``."""
+    if isinstance(state, kind):
+        return function(state)
+    if isinstance(state, dict):
+        return {key: _map_arrays(value, kind, function) for key, value in state.items()}
+    if type(state) in (tuple, list):
+        return type(state)(_map_arrays(value, kind, function) for value in state)
+    return state
+
+
+class _MXNetArray:
+    """Stands in for MXNet's NDArray while its pickle is read: it is stored as one record of a ``.params`` file."""
+
+    def __init__(self, *_):
+        self.record = b""
+
+    def __setstate__(self, state):
+        self.record = bytes(state["handle"])
+
+    def load(self):
+        one_array = struct.pack("<QQQ", 0x112, 0, 1) + self.record + struct.pack("<Q", 0)
+        return nd.load_frombuffer(one_array)[0]
+
+
+class _StateReader(pickle.Unpickler):
+    """Reads what `Updater.get_states` wrote, here or in MXNet."""
+
+    def find_class(self, module, name):
+        if module.startswith("mxnet."):
+            if name == "NDArray":
+                return _MXNetArray
+            from .base import Optimizer
+            if module.startswith("mxnet.optimizer") and name.lower() in Optimizer.opt_registry:
+                return Optimizer.opt_registry[name.lower()]
+            module = "mxlite." + module[len("mxnet."):]
+        return super().find_class(module, name)
+
+
+class Updater:
+    """``updater(index, grad, weight)`` updates `weight` by `optimizer`; it keeps the state of each index.
+
+    The three may be lists, one entry a parameter.
+    """
+
+    def __init__(self, optimizer):
+        self.optimizer = optimizer
+        self.states = {}
+        self.states_synced = {}         # whether a state is known to be where its weight is
+        self.aggregate_updates = False
+
+    def __call__(self, index, grad, weight):
+        if not isinstance(index, (list, tuple)):
+            index, grad, weight = [index], [grad], [weight]
+        for i, g, w in zip(index, grad, weight):
+            i = i.decode() if isinstance(i, bytes) else i
+            self.optimizer._set_current_context(w.context.device_id)
+            if i not in self.states:
+                self.states[i] = self.optimizer.create_state_multi_precision(i, w)
+            elif not self.states_synced[i]:
+                self.states[i] = self.sync_state_context(self.states[i], w.context)
+            self.states_synced[i] = True
+            self.optimizer.update_multi_precision(i, w, g, self.states[i])
+
+    def sync_state_context(self, state, context):
+        """`state` with its arrays on `context`."""
+        return _map_arrays(state, nd.NDArray, lambda array: array.as_in_context(context))
+
+    def get_states(self, dump_optimizer=False):
+        """All states, and with `dump_optimizer` the optimizer (which must be picklable), as bytes for a file."""
+        states = _map_arrays(self.states, nd.NDArray, lambda array: _Saved(array.asnumpy()))
+        return pickle.dumps((states, self.optimizer) if dump_optimizer else states)
+
+    def set_states(self, states):
+        """Take over what `get_states` returned, here or in MXNet 1.x. It is a pickle: read only files you trust."""
+        states = _StateReader(io.BytesIO(states)).load()
+        if isinstance(states, tuple) and len(states) == 2:
+            states, self.optimizer = states
+        states = _map_arrays(states, _Saved, lambda saved: nd.array(saved.values, dtype=saved.values.dtype))
+        self.states = _map_arrays(states, _MXNetArray, _MXNetArray.load)
+        self.states_synced = dict.fromkeys(self.states, False)
+
+
+def get_updater(optimizer):
+    """An :class:`Updater` of `optimizer`."""
+    return Updater(optimizer)

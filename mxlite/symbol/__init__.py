@@ -1,0 +1,57 @@
+"""``mx.sym``: symbols and the operators that compose them, under their MXNet names."""
+import sys as _sys
+import types as _types
+
+from .. import calls as _calls
+from .. import fluent as _fluent
+from ..ops.record import REGISTRY as _REGISTRY
+from . import functions as _functions
+from .creation import arange, eye, full, linspace, ones, zeros
+from .symbol import Group, Symbol, Variable, fromjson, load, load_json, var
+
+_fluent.install(Symbol, _functions.get, lambda n: n in _REGISTRY)
+
+maximum = _functions.two("maximum", "_maximum", "_maximum_scalar", "_maximum_scalar")
+minimum = _functions.two("minimum", "_minimum", "_minimum_scalar", "_minimum_scalar")
+hypot = _functions.two("hypot", "_hypot", "_hypot_scalar", "_hypot_scalar")
+pow = power = _functions.two("power", "_power", "_power_scalar", "_rpower_scalar")
+
+__all__ = ["Group", "Symbol", "Variable", "arange", "eye", "fromjson", "full", "hypot", "linspace", "load", "load_json",
+           "maximum", "minimum", "ones", "pow", "power", "var", "zeros"]
+
+
+def __getattr__(name):
+    """Operators are made on first use and kept."""
+    if name.startswith("__"):
+        raise AttributeError(name)
+    if name == "random":
+        from . import random
+        return random
+    function = _functions.get(name)
+    globals()[name] = function
+    return function
+
+
+def __dir__():
+    return sorted({*globals(), *_calls.public_names(), "random"})
+
+
+class _Operators(_types.ModuleType):
+    """A namespace that holds operators alone: ``mx.sym.op`` the public ones, ``mx.sym._internal`` the underscored."""
+
+    def __init__(self, name, names):
+        super().__init__(name, "Operators, made on first use.")
+        self._names = names
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _functions.get(name)
+
+    def __dir__(self):
+        return sorted(self._names())
+
+
+op = _Operators(f"{__name__}.op", _calls.public_names)
+_internal = _Operators(f"{__name__}._internal", _calls.internal_names)
+_sys.modules[op.__name__], _sys.modules[_internal.__name__] = op, _internal

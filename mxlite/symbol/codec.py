@@ -1,0 +1,126 @@
+"""The JSON of a symbol, byte for byte as MXNet 1.9.1 writes it, and back.
+
+The layout is dmlc's JSON writer: two spaces of indent, ``", "`` at line ends, an object of one key on one line, a list
+of numbers on one line up to ten elements.
+"""
+import json
+
+from .._core.errors import MXNetError
+from .._core.graph import Node, topological
+from ..ops.record import REGISTRY
+
+VERSION = 10901
+# Keys that MXNet stores as __key__ when an attribute dict says them plainly.
+HIDDEN_KEYS = ("ctx_group", "lr_mult", "wd_mult", "force_mirroring", "mirror_stage")
+_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
+
+
+def _quote(text):
+    return '"' + text.translate(_ESCAPES) + '"'
+
+
+def _list(items, indent):
+    """Items (already text) as dmlc writes a list: on one line up to ten."""
+    if len(items) <= 10:
+        return "[" + ", ".join(items) + "]"
+    pad = "\n" + " " * (indent + 2)
+    return "[" + pad + (", " + pad).join(items) + "\n" + " " * indent + "]"
+
+
+def _attrs(attrs, indent):
+    keys = sorted(attrs, key=lambda k: k.encode())
+    items = [f"{_quote(k)}: {_quote(attrs[k])}" for k in keys]
+    if len(items) == 1:
+        return "{" + items[0] + "}"
+    pad = "\n" + " " * (indent + 2)
+    return "{" + pad + (", " + pad).join(items) + "\n" + " " * indent + "}"
+
+
+def to_json(entries):
+    """The JSON text of the graph below `entries`."""
+    nodes = topological(entries)
+    row = {node: i for i, node in enumerate(nodes)}
+    rows, ptr, args = [], [0], []
+    for i, node in enumerate(nodes):
+        n_args = len(node.inputs)
+        if node.op is not None and node.op.aux:
+            n_args -= len(node.op.aux_names(node.p))
+        inputs = [f"[{row[child]}, {k}, {int(j >= n_args)}]" for j, (child, k) in enumerate(node.inputs)]
+        lines = [f'"op": {_quote(node.op.name if node.op else "null")}', f'"name": {_quote(node.name)}']
+        if node.attrs:
+            lines.append(f'"attrs": {_attrs(node.attrs, 6)}')
+        lines.append(f'"inputs": {_list(inputs, 6)}')
+        rows.append("    {\n      " + ", \n      ".join(lines) + "\n    }")
+        if node.op is None:
+            args.append(str(i))
+            ptr.append(ptr[-1] + 1)
+        else:
+            ptr.append(ptr[-1] + node.op.n_mxnet_outputs(node.p))
+    heads = [f"[{row[node]}, {i}, 0]" for node, i in entries]
+    body = "[\n" + ", \n".join(rows) + "\n  ]" if rows else "[]"
+    return ("{\n" + f'  "nodes": {body}, \n  "arg_nodes": {_list(args, 2)}, \n'
+            f'  "node_row_ptr": {_list([str(p) for p in ptr], 2)}, \n  "heads": {_list(heads, 2)}, \n'
+            f'  "attrs": {{"mxnet_version": ["int", {VERSION}]}}\n' + "}")
+
+
+def from_json(text):
+    """The entries of a graph from its JSON text, of MXNet 1.x or older. MXNetError says what is wrong and where."""
+    try:
+        graph = json.loads(text)
+    except (ValueError, TypeError, RecursionError) as e:
+        start = text.lstrip()[:20] if isinstance(text, str) else ""
+        hint = "; the text is an HTML page" if start.lower().startswith(("<!doctype", "<html")) else ""
+        raise MXNetError(f"this is no symbol JSON: {e}{hint}") from None
+    if not isinstance(graph, dict) or not isinstance(graph.get("nodes"), list) \
+            or not isinstance(graph.get("heads"), list):
+        raise MXNetError("this is no symbol JSON: it needs the lists 'nodes' and 'heads'")
+    nodes = []
+    for i, entry in enumerate(graph["nodes"]):
+        nodes.append(_node(i, entry, nodes))
+    heads = [_entry(nodes, len(nodes), h, "heads") for h in graph["heads"]]
+    return heads
+
+
+def _entry(nodes, before, reference, what):
+    """(node, output) for ``[row, output(, version)]``; the row must come before `before`, so no cycle can be read."""
+    if not isinstance(reference, list) or len(reference) not in (2, 3) or \
+            not all(isinstance(v, int) for v in reference):
+        raise MXNetError(f"symbol JSON: {what} holds {reference!r}, not [node, output] or [node, output, version]")
+    row, out = reference[0], reference[1]
+    if not 0 <= row < before:
+        raise MXNetError(f"symbol JSON: {what} refers to node {row}; only nodes 0 to {before - 1} come before it "
+                         f"(a cycle, or a truncated file)")
+    if not 0 <= out < nodes[row].n_out:
+        raise MXNetError(f"symbol JSON: {what} refers to output {out} of {nodes[row].name!r}, which has "
+                         f"{nodes[row].n_out}")
+    return nodes[row], out
+
+
+def _node(i, entry, nodes):
+    if not isinstance(entry, dict) or not isinstance(entry.get("op"), str) or not isinstance(entry.get("name"), str):
+        raise MXNetError(f"symbol JSON: node {i} needs a text 'op' and a text 'name'")
+    name, op_name = entry["name"], entry["op"]
+    attrs = {}
+    for key in ("param", "attr", "attrs"):          # written before 0.9, before 1.0, and since
+        part = entry.get(key) or {}
+        if not isinstance(part, dict):
+            raise MXNetError(f"symbol JSON: {key!r} of node {name!r} is no object")
+        attrs.update({str(k): v if isinstance(v, str) else str(v) for k, v in part.items()})
+    attrs = {f"__{k}__" if k in HIDDEN_KEYS else k: v for k, v in attrs.items()}
+    inputs = [_entry(nodes, i, ref, f"inputs of node {name!r}") for ref in entry.get("inputs", [])]
+    if op_name == "null":
+        return Node(None, name, attrs)
+    if op_name not in REGISTRY:
+        raise MXNetError(f"symbol JSON: node {name!r} uses the operator {op_name!r}, which mxlite does not have")
+    op = REGISTRY[op_name]
+    try:
+        p = op.parse({k: v for k, v in attrs.items() if k in op.params})
+        wanted = len(op.aux_names(p)) + (0 if op.variadic else len(op.input_names(p)))
+        if not op.variadic and len(inputs) == len(op.input_names(p)) and wanted > len(inputs):
+            for aux in op.aux_names(p):             # before 0.9 auxiliary states were not written
+                inputs.append((Node(None, f"{name}_{aux}", {}), 0))
+        if not op.variadic and len(inputs) != wanted:
+            raise ValueError(f"it takes {wanted} inputs, the file gives {len(inputs)}")
+    except ValueError as e:
+        raise MXNetError(f"symbol JSON: node {name!r} ({op_name}): {e}") from None
+    return Node(op, name, attrs, p, inputs)

@@ -1,0 +1,114 @@
+"""Making nodes: a call of ``mx.sym.op(...)`` becomes a node, its missing inputs become variables."""
+import numpy as np
+
+from .._core.dtypes import name_of
+from .._core.errors import MXNetError
+from .._core.graph import Node
+from ..attribute import AttrScope
+from ..base import caller
+from ..calls import all_inputs, split_call
+from ..name import NameManager
+from .codec import HIDDEN_KEYS
+
+
+def attribute_text(key, value):
+    """A parameter's value as MXNet writes it into JSON: ``str(value)``, dtypes by name."""
+    if isinstance(value, str):
+        return value
+    if key == "dtype" and value is not None and not isinstance(value, int):
+        return name_of(value)
+    if isinstance(value, (tuple, list)) and any(isinstance(v, np.generic) for v in value):
+        value = type(value)(v.item() if isinstance(v, np.generic) else v for v in value)
+    return str(value)
+
+
+def hidden_key(key):
+    """``lr_mult`` is stored as ``__lr_mult__``; other keys as they are."""
+    return f"__{key}__" if key in HIDDEN_KEYS else key
+
+
+def compose(op, called, args, kwargs, symbol_class):
+    """The entries of a new node of `op` for the call ``called(*args, **kwargs)``."""
+    name = kwargs.pop("name", None)
+    attr = kwargs.pop("attr", None)
+    kwargs.pop("out", None)
+    inputs, by_name, values, rest = split_call(op, args, kwargs, lambda v: isinstance(v, symbol_class), "symbols")
+    user = AttrScope.current.get(None)
+    for k, v in (attr or {}).items():
+        user[k] = v if isinstance(v, str) else str(v)
+    for k, v in rest.items():
+        if not (k in HIDDEN_KEYS or (k.startswith("__") and k.endswith("__"))):
+            raise MXNetError(_unknown(op, k))
+        user[k] = v if isinstance(v, str) else str(v)
+    attrs = {hidden_key(k): v for k, v in user.items()}
+    for k in list(attrs):
+        if not (k.startswith("__") and k.endswith("__")):
+            if k in op.params:
+                values.setdefault(k, attrs[k])
+            elif op.params:
+                raise MXNetError(_unknown(op, k))
+    try:
+        p = op.parse(values)
+    except ValueError as e:
+        raise MXNetError(f"{e}\n  made at {caller()}") from None
+    for k, v in values.items():
+        attrs[k] = attribute_text(k, v)
+    name = NameManager.current.get(name, called.lower())
+    node = Node(op, name, attrs, p, None, caller())
+    if op.variadic:
+        if by_name:
+            inputs += [by_name[k] for k in sorted(by_name, key=lambda k: (len(k), k))]
+        if "num_args" in op.params:
+            attrs["num_args"] = str(len(inputs))
+            node.p = p.replace(num_args=len(inputs))
+        if not inputs:
+            raise MXNetError(f"{op.name} needs at least one input symbol")
+        node.inputs = [single(s, op.name) for s in inputs]
+        node.n_out, node.n_visible = len(op.output_names(node.p)), op.n_visible(node.p)
+    else:
+        node.inputs = fill_inputs(op, p, node, inputs, by_name)
+    return [(node, i) for i in range(node.n_visible)]
+
+
+def _unknown(op, key):
+    import difflib
+    near = difflib.get_close_matches(key, list(op.params) + (all_inputs(op) if not op.variadic else []), 1)
+    return (f"{op.name} has no argument {key!r}" + (f", did you mean {near[0]!r}?" if near else "")
+            + f"\n  made at {caller()}")
+
+
+def single(symbol, what):
+    """The one entry of a symbol that is used as an input."""
+    if len(symbol._entries) != 1:
+        raise MXNetError(f"{what}: an input must have one output, {symbol.name or 'the group'} has "
+                         f"{len(symbol._entries)}: {', '.join(symbol.list_outputs())}; choose one by index"
+                         f"\n  made at {caller()}")
+    return symbol._entries[0]
+
+
+def fill_inputs(op, p, node, given, by_name):
+    """Entries for all inputs: given ones by position or name, variables ``{node}_{input}`` for the others."""
+    names = list(op.input_names(p))
+    aux = list(op.aux_names(p))
+    if len(given) > len(names) + len(aux):
+        raise MXNetError(f"{op.name} takes {len(names) + len(aux)} inputs ({', '.join(names + aux)}), got {len(given)}"
+                         f"\n  made at {caller()}")
+    entries = []
+    for i, label in enumerate(names + aux):
+        if i < len(given) and given[i] is not None:
+            if label in by_name:
+                raise MXNetError(f"{op.name}: input {label!r} is given by position and by name")
+            entries.append(single(given[i], op.name))
+        elif label in by_name:
+            entries.append(single(by_name.pop(label), op.name))
+        else:
+            attrs = dict(node.attrs)
+            init = op.aux_init.get(label)
+            if init is not None:
+                attrs.setdefault("__init__", init)
+            entries.append((Node(None, f"{node.name}_{label}", attrs, None, None, node.where), 0))
+    left = [k for k in by_name if k not in names + aux]
+    if left:
+        raise MXNetError(f"{op.name} has no input {left[0]!r}; its inputs are {', '.join(names + aux)}"
+                         f"\n  made at {caller()}")
+    return entries

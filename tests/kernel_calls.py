@@ -1,0 +1,85 @@
+"""Runs a record's C kernel and its reference on the same arrays, for the kernel tests of single families."""
+import numpy as np
+
+from mxlite._core import cpu, kernelcall, kernels
+from mxlite.ops.record import RECORDS
+
+from . import reference as R
+
+LEVELS = range(cpu.detected_isa + 1)
+
+
+def outputs_of(op, p, xs):
+    """Shapes and dtypes of `op`'s outputs for inputs `xs`."""
+    names = op.output_names(p)
+    _, shapes = op.infer(p, [x.shape for x in xs], [None] * len(names))
+    _, dtypes = op.infer_dtype(p, [x.dtype.name for x in xs], [None] * len(names))
+    return shapes, dtypes
+
+
+def kernel(name, xs, params, isa=None, threads=1, is_train=True, seed=7, step=1, rng_id=0, into=None, unread=()):
+    """Outputs of the kernel of record `name`; auxiliary states among `xs` change in place. `into` = {output: array}
+    places an output (an input array: aliasing); outputs in `unread` get no memory and come back as None."""
+    op = RECORDS[name]
+    p = op.parse(params)
+    shapes, dtypes = outputs_of(op, p, xs)
+    ys = [np.full(s, 99, d) for s, d in zip(shapes, dtypes)]
+    for i, y in (into or {}).items():
+        ys[i] = y
+    for i in unread:
+        ys[i] = None
+    capsule, packer = kernels.lookup(op.cpu(p) if callable(op.cpu) else op.cpu)
+    args = packer(op.launch(p, [x.shape for x in xs], shapes)) if packer else b""
+    level, most = cpu.get_isa(), cpu.get_threads()
+    cpu.set_isa(level if isa is None else isa)
+    cpu.set_threads(max(most, threads))
+    try:
+        rc = kernelcall.call(capsule, list(xs), ys, args, [getattr(p, k) for k in op.dynamic], 0, seed=seed, step=step,
+                             rng_id=rng_id, is_train=is_train, threads=threads)
+    finally:
+        cpu.set_isa(level)
+        cpu.set_threads(most)
+    assert rc == 0, f"{name}: kernel returned {rc}"
+    return ys
+
+
+def reference(name, xs, params, is_train=True, seed=7, step=1, rng_id=0):
+    op = RECORDS[name]
+    return list(R.run(op, op.parse(params), xs, is_train, seed, step, rng_id))
+
+
+def check(name, xs, params, tol=None, **kw):
+    """Kernel against the float64 reference at every level, with one thread and two; auxiliary states too. Returns the
+    last kernel's outputs."""
+    wide = [x.astype("float64") if x.dtype.kind == "f" else x.copy() for x in xs]
+    want = reference(name, wide, params, **kw) + wide
+    first = {}
+    for isa in LEVELS:
+        for threads in (1, 2):
+            own = [x.copy() for x in xs]
+            ys = kernel(name, own, params, isa, threads, **kw)
+            for i, (got, w) in enumerate(zip(ys + own, want)):
+                t = tol or (2e-5 if got.dtype == np.float32 else 1e-9)
+                np.testing.assert_allclose(got, w, rtol=t, atol=t, err_msg=f"{name} {params} part {i} level {isa}")
+                if threads == 1:
+                    first[isa, i] = got
+                else:
+                    np.testing.assert_array_equal(got, first[isa, i], err_msg="depends on the number of threads")
+    return ys
+
+
+def check_samples(families):
+    """All derived checks on all samples of the records that live in the given modules of ``mxlite.ops``."""
+    ran = 0
+    for op in RECORDS.values():
+        if op.__module__.rsplit(".", 1)[1] not in families:
+            continue
+        for sample in op.samples:
+            rng = np.random.default_rng(11)
+            R.check_inference(op, sample, rng)
+            R.check_gradient(op, sample, rng)
+            for isa in LEVELS:
+                for threads in (1, 2):
+                    for dtype in ("float32", "float64") if op.inputs else (op.parse(sample.params).dtype or "float32",):
+                        ran += R.check_kernel(op, sample, rng, dtype, isa, threads)
+    assert ran
