@@ -4,17 +4,23 @@
 An executor lowers a program on first use for each way it is run (for inference, for training with forward and backward
 in one graph split at a boundary, monitored), all over one arena. Outputs are arrays of their own, shared by all.
 """
+import os
 import threading
+import weakref
 
 from . import ndarray as _nd
+from .dtypes import ITEMSIZE
 from .errors import MXNetError
 from .gradient import gradient, prune
 from .graph import Indexed, Node
-from .infer import infer_dtypes, infer_shapes, input_labels, where_text
+from .infer import infer_dtypes, infer_shapes, input_labels, labels_of, node_error, where_text
 from .lower import Lowered, launches_for, lower, nbytes_of
 from .plan import plan
+from .storage import memory_limit
 from ..ops.record import RECORDS
 
+# What an operator's reference raises on data that it cannot take; anything else (Ctrl-C) passes as it is.
+REFERENCE_ERRORS = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, AssertionError)
 CODES = {1: "the kernel has no code for these dtypes", 2: "an index is out of range",
          3: "a value in the data is not allowed"}
 
@@ -26,6 +32,8 @@ class Arena:
         self.chunks = []
         self.lock = threading.Lock()
         self.runner = None          # the thread that runs a program of this arena
+        self.last = None            # the token of the Bound that ran last: whose activations the chunks hold
+        ARENAS.add(self)
 
     def reserve(self, nbytes, context):
         """An array of at least `nbytes` bytes; an existing chunk where one is large enough."""
@@ -34,6 +42,19 @@ class Arena:
                 return chunk
         self.chunks.append(_nd.empty((max(nbytes, 64),), "uint8", context))
         return self.chunks[-1]
+
+
+ARENAS = weakref.WeakSet()
+
+
+def _after_fork():
+    """In a forked child: a lock that another thread held will never be released there."""
+    for arena in list(ARENAS):
+        arena.lock, arena.runner = threading.Lock(), None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class Bound:
@@ -48,6 +69,7 @@ class Bound:
         self.args, self.grads, self.reqs, self.aux, self.context = args, grads, reqs, aux, context
         self.arena = Arena() if share is None else share.arena
         self.programs = {}
+        self.token = object()
         self.state = None           # the mode whose forward the arena holds; with a third item once backward ran
         self.head_grad_arrays = {}
         g = Indexed(self.entries)
@@ -67,6 +89,15 @@ class Bound:
                 if shapes[e] is None or None in shapes[e] or dtypes[e] is None:
                     what = f"{node.op.name} node {node.name!r}" if node.op else f"variable {node.name!r}"
                     raise MXNetError(f"bind: the shape or dtype of {what} cannot be inferred" + where_text(node))
+        limit = memory_limit()
+        for row, node in enumerate(g.nodes):
+            for e in range(g.row_ptr[row], g.row_ptr[row + 1]):
+                n = ITEMSIZE[dtypes[e]]
+                for d in shapes[e]:
+                    n *= d
+                if n > limit:
+                    raise MemoryError(f"bind: {node.op.name if node.op else 'variable'} {node.name!r} of shape "
+                                      f"{shapes[e]} needs {n} bytes, this machine has {limit}" + where_text(node))
         return shapes, dtypes
 
     def _check_targets(self):
@@ -191,17 +222,38 @@ class Bound:
 
     # -- running ----------------------------------------------------------------------------------------------------
 
+    def _alone(self, step, *args):
+        """``step(*args)`` while no other thread runs a program of this arena. From making the program to noting what
+        the arena then holds it is one piece: a thread in between would leave the note wrong."""
+        arena = self.arena
+        me = threading.get_ident()
+        if arena.runner == me:
+            raise MXNetError("an operator written in Python may not run the executor that runs it")
+        with arena.lock:
+            arena.runner = me
+            try:
+                return step(*args)
+            finally:
+                arena.runner = None
+
     def forward(self, is_train):
         """Run the forward pass; the outputs then hold its results."""
+        self._alone(self._forward, is_train)
+
+    def backward(self, head_grads, is_train=True):
+        """Run the backward pass of the last forward. `head_grads`: an array or None a head."""
+        if len(head_grads) > len(self.entries):
+            raise MXNetError(f"backward: {len(head_grads)} head gradients for {len(self.entries)} outputs")
+        if self.wants_gradients():
+            self._alone(self._backward, head_grads, is_train)
+
+    def _forward(self, is_train):
         mode = (is_train, True if is_train and self.wants_gradients() else None)
         lowered = self.program(mode)
         self._run(lowered, 0, lowered.program.boundary)
         self.state = mode
 
-    def backward(self, head_grads, is_train=True):
-        """Run the backward pass of the last forward. `head_grads`: an array or None a head."""
-        if not self.wants_gradients():
-            return
+    def _backward(self, head_grads, is_train):
         forward_train = True if self.state is None else self.state[0]
         mode = (forward_train, is_train)
         lowered = self.program(mode)
@@ -216,9 +268,10 @@ class Bound:
                 raise MXNetError(f"backward: the head gradient of output {i} has shape {given.shape}, the output "
                                  f"{self.outputs[i].shape}")
             self.head_grad_arrays[i].copy_from(given)
-        if self.state != mode:
-            # The activations that this backward reads are not in the arena (the forward ran another program, or an
-            # earlier backward wrote over them): compute them again, with the same random numbers.
+        if self.state != mode or self.arena.last is not self.token:
+            # The activations that this backward reads are not in the arena (the forward ran another program, an
+            # earlier backward or a sharer of the arena wrote over them): compute them again, with the same random
+            # numbers.
             if self.state is not None:
                 lowered.program.rng_state = self.programs[self.state[:2]].program.rng_state
             self._run(lowered, 0, lowered.program.boundary, redraw=self.state is None)
@@ -229,19 +282,18 @@ class Bound:
                 array.touched()
 
     def _run(self, lowered, begin, end, redraw=True):
-        arena = self.arena
-        me = threading.get_ident()
-        if arena.runner == me:
-            raise MXNetError("an operator written in Python may not run the executor that runs it")
-        with arena.lock:
-            arena.runner = me
-            try:
-                failed = lowered.program.run(begin, end, redraw)
-            except BaseException:
-                self.state = None
-                raise
-            finally:
-                arena.runner = None
+        self.arena.last = self.token
+        try:
+            failed = lowered.program.run(begin, end, redraw)
+        except REFERENCE_ERRORS as e:
+            self.state = None
+            g, row = lowered.graph, lowered.program.rows[lowered.program.failed_at]
+            node, shapes, dtypes = g.nodes[row], lowered.shapes, lowered.dtypes
+            raise node_error(node, labels_of(node), [f"{shapes[e]} {dtypes[e]}" for e in g.inputs[row]],
+                             f"{type(e).__name__}: {e}") from e
+        except BaseException:
+            self.state = None
+            raise
         if failed >= 0:
             self.state = None
             raise self._kernel_error(lowered, failed)
@@ -252,10 +304,8 @@ class Bound:
         g, row = lowered.graph, lowered.program.rows[at]
         node = g.nodes[row]
         code = lowered.program.failed_code
-        lines = [f"{node.op.name} node {node.name!r}: {CODES.get(code, f'kernel error {code}')}"]
-        for name, e in zip(input_labels(node), g.inputs[row]):
-            lines.append(f"  {name}: {lowered.shapes[e]} {lowered.dtypes[e]}")
-        return MXNetError("\n".join(lines) + where_text(node))
+        return node_error(node, labels_of(node), [f"{lowered.shapes[e]} {lowered.dtypes[e]}" for e in g.inputs[row]],
+                          CODES.get(code, f"kernel error {code}"))
 
     # -- monitoring -------------------------------------------------------------------------------------------------
 
@@ -268,8 +318,11 @@ class Bound:
                 every_entry[e] = pinned[e]
 
     def forward_monitored(self, is_train):
-        """Run the forward with every entry in memory of its own; then yields (node, output index, copy of the array,
+        """Run the forward with every entry in memory of its own; then gives (node, output index, copy of the array,
         whether it is an input, input label) in execution order."""
+        return self._alone(self._forward_monitored, is_train)
+
+    def _forward_monitored(self, is_train):
         if ("monitored", is_train) not in self.programs:
             entries = {}
             lowered = self._lower((is_train, None), entries)
@@ -315,7 +368,6 @@ class Bound:
 
 
 def _itemsize(array):
-    from .dtypes import ITEMSIZE
     return ITEMSIZE[array.dtype_name]
 
 

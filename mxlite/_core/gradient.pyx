@@ -7,7 +7,7 @@ that meet at an entry are added as they arrive, which lets the planner add in pl
 from mxlite._core.graph cimport Indexed, Node
 from mxlite._core.graph import n_aux
 from .errors import MXNetError
-from .infer import where_text
+from .infer import check_shape, labels_of, node_error, where_text
 from ..ops.record import RECORDS, show
 
 
@@ -49,6 +49,7 @@ cdef class Builder:
         for shape, kind in zip(outs, kinds):
             if shape is None or None in shape or kind is None:
                 raise MXNetError(f"{record.name} in a gradient: inference does not give its outputs ({outs}, {kinds})")
+            check_shape(shape)
             self.shapes.append(tuple(shape))
             self.dtypes.append(kind)
         if node.n_out == 1:
@@ -86,7 +87,8 @@ def gradient(Indexed g, list shapes, list dtypes, wrt):
             continue
         first = g.row_ptr[row]
         dys = [pending[first + i] for i in range(node.n_out)]
-        if all([d is None for d in dys]) or node.op.grad is None:
+        # A loss declares its gradient whatever arrives, so also where nothing does: behind BlockGrad, say.
+        if node.op.grad is None or (not node.op.loss and all([d is None for d in dys])):
             continue
         F.of = node
         n = Forward()
@@ -99,7 +101,10 @@ def gradient(Indexed g, list shapes, list dtypes, wrt):
         for i in range(node.n_visible):
             if dys[i] is None and node.n_visible > 1:
                 dys[i] = F.zeros_like(n.outputs[i])
-        result = node.op.grad(F, n, *dys)
+        try:
+            result = node.op.grad(F, n, *dys)
+        except Exception as e:
+            raise node_error(node, labels_of(node), n.in_shapes, f"its gradient cannot be built: {e}") from e
         result = list(result) if isinstance(result, list) or (
             isinstance(result, tuple) and not isinstance(result[0], Node)) else [result]
         k = len(node.inputs) - n_aux(node)

@@ -1,5 +1,6 @@
 # cython: language_level=3
 """Shape and dtype inference: every record's rule applied in both directions until nothing new is learnt."""
+from mxlite._core.abi cimport MXL_MAXDIM
 from mxlite._core.graph cimport Indexed, Node
 from .errors import MXNetError
 from ..ops.record import show, unify
@@ -24,6 +25,25 @@ def input_labels(Node node):
     """Names of the node's inputs, auxiliary states last."""
     aux = node.op.aux_names(node.p)
     return list(node.op.input_names(node.p, len(node.inputs) - len(aux))) + list(aux)
+
+
+def check_shape(s):
+    """ValueError where the (partial) shape `s` is none that an array can have."""
+    if s is None:
+        return
+    if len(s) > MXL_MAXDIM:
+        raise ValueError(f"an array has at most {MXL_MAXDIM} axes, the output would have {len(s)}")
+    for d in s:
+        if d is not None and d < 0:
+            raise ValueError(f"the output's shape {show(s)} has a negative dimension")
+
+
+def labels_of(Node node):
+    """`input_labels` for a message about a node whose own rules may be what is broken."""
+    try:
+        return input_labels(node)
+    except Exception:
+        return [f"input{i}" for i in range(len(node.inputs))]
 
 
 cdef bint complete(object s):
@@ -88,13 +108,16 @@ cdef bint visit(Indexed g, int row, list values, list done, bint dtypes) except 
             new_ins, new_outs = node.op.infer_dtype(node.p, list(ins), list(outs))
         else:
             new_ins, new_outs = node.op.infer(node.p, list(ins), list(outs))
+        for s in () if dtypes else new_outs:
+            check_shape(s)
     except ValueError as e:
-        raise node_error(node, input_labels(node), ins, e, outs) from None
-    except (TypeError, IndexError, AttributeError):
+        raise node_error(node, labels_of(node), ins, e, outs) from None
+    except Exception as e:
         # A rule that cannot yet work with what is unknown learns nothing; one that fails on full knowledge is a bug.
-        if None in ins or (not dtypes and any(s is not None and None in s for s in ins)):
+        if isinstance(e, (TypeError, IndexError, AttributeError)) and (
+                None in ins or (not dtypes and any(s is not None and None in s for s in ins))):
             return False
-        raise
+        raise node_error(node, labels_of(node), ins, f"{type(e).__name__}: {e}", outs) from e
     full = True
     for i, (e, old, new) in enumerate(zip(g.inputs[row], ins, new_ins)):
         if new is not None and not same(old, new):

@@ -16,6 +16,7 @@ from . import cpu
 from . import dtypes as _dtypes
 from .context import CPU as _CPU, check_usable, current_context
 from .errors import MXNetError
+from .infer import check_shape
 from .select import reference_call, select
 from ..ops.record import show
 
@@ -23,8 +24,10 @@ cdef enum:
     MOST = 16                # inputs and outputs of a planned call; longer ones take the heap
     PLANS_KEPT = 8           # a parameter set keeps this many shapes
     KEYS_KEPT = 64           # an operator keeps this many parameter sets
+    KEYWORDS_KEPT = 4        # and finds this many of them without reading the arguments again
     GIL_FREE_ABOVE = 8192    # elements
 
+cdef object TOO_MANY = 1 << 58  # elements
 cdef dict NAME = _dtypes.NAME
 cdef dict FLAG = _dtypes.FLAG
 cdef object CPU = _CPU
@@ -71,8 +74,7 @@ cdef class OpFunction:
     cdef object splitter         # the slow path's argument parser
     cdef dict plans              # parameter key -> list of CallPlan, most recent first
     cdef list plain              # plans of calls with arrays alone
-    cdef dict keyed              # (names, values, types) of the keywords -> plans, for arrays followed by keywords
-    cdef object key              # the entry of `keyed` that the call under way will fill
+    cdef list keyed              # (keywords, plans) of calls with arrays followed by keywords, most recent first
     cdef int n_plain             # how many arrays such a call has; -1: any number
 
     def __init__(self, record, name, splitter, doc=None, signature=None):
@@ -80,7 +82,7 @@ cdef class OpFunction:
         self.__name__ = name
         self.__doc__ = record.__doc__ if doc is None else doc
         self.__signature__ = signature
-        self.plans, self.plain, self.keyed, self.key = {}, [], {}, None
+        self.plans, self.plain, self.keyed = {}, [], []
         self.n_plain = -1
         if not record.variadic and not callable(record.inputs) and not record.dynamic:
             self.n_plain = len(record.inputs.split()) + (len(record.aux.split()) if isinstance(record.aux, str) else 0)
@@ -93,6 +95,7 @@ cdef class OpFunction:
 
     def __call__(self, *args, **kwargs):
         cdef tuple inputs
+        cdef list found
         cdef CallPlan plan
         cdef int i
         if not kwargs and len(args) == self.n_plain and self.n_plain > 0:
@@ -108,27 +111,41 @@ cdef class OpFunction:
                 remember(self.plain, plan)
                 return self.run(plan, inputs, None, plan.scalars)
         elif kwargs and len(args) == self.n_plain and self.n_plain > 0:
-            try:
-                key = (tuple(kwargs), tuple(kwargs.values()), tuple(map(type, kwargs.values())))
-                found = self.keyed.get(key)
-            except TypeError:           # an unhashable value, such as a list
-                return self.call(args, kwargs)
+            found = self.recall(kwargs)
             if found is not None:
                 for i in range(self.n_plain):
                     if not isinstance(args[i], NDArrayBase):
                         break
                 else:
                     inputs = args
-                    for plan in <list>found:
+                    for plan in found:
                         if plan.fits(inputs):
                             return self.run(plan, inputs, None, plan.scalars)
-            if "out" not in kwargs and "ctx" not in kwargs and "name" not in kwargs:
-                self.key = key
-                try:
-                    return self.call(args, kwargs)
-                finally:
-                    self.key = None
         return self.call(args, kwargs)
+
+    cdef list recall(self, dict kwargs):
+        """The plans of an earlier call with these very keywords, by identity first: small ints, True and literals in a
+        loop are the same objects each time."""
+        cdef dict seen
+        for seen, plans in self.keyed:
+            if len(seen) != len(kwargs):
+                continue
+            for k, v in kwargs.items():
+                w = seen.get(k, NDArrayBase)
+                if w is not v and not (type(w) is type(v) and w == v):
+                    break
+            else:
+                return <list>plans
+        return None
+
+    cdef int keep_keywords(self, dict kwargs, list plans) except -1:
+        """Let :meth:`recall` find `plans` for these keywords; they are hashable, so nobody can change them later."""
+        if "out" in kwargs or "ctx" in kwargs or "name" in kwargs:
+            return 0
+        self.keyed.insert(0, (dict(kwargs), plans))
+        if len(self.keyed) > KEYWORDS_KEPT:
+            self.keyed.pop()
+        return 0
 
     def with_scalar(self, NDArrayBase x, value, out=None):
         """``op(x, scalar=value)`` for a record whose one dynamic parameter is ``scalar``: what ``x + 2.5`` runs."""
@@ -154,9 +171,9 @@ cdef class OpFunction:
         cdef list found
         cdef CallPlan plan
         record = self.record
+        cdef dict taken = dict(kwargs)
         out = kwargs.pop("out", None)
         kwargs.pop("name", None)
-        fast, self.key = self.key, None
         given, values, ctx = self.splitter(record, args, kwargs)
         inputs = tuple(given)
         dynamic = record.dynamic
@@ -181,10 +198,8 @@ cdef class OpFunction:
                     self.plans.pop(next(iter(self.plans)))
                 found = self.plans.setdefault(key, [])
             remember(found, plan)
-            if fast is not None and len(values) == len(kwargs) and len(inputs) == self.n_plain:
-                if len(self.keyed) >= KEYS_KEPT:
-                    self.keyed.clear()
-                self.keyed[fast] = found
+            if out is None and len(values) == len(taken) and len(args) == self.n_plain:
+                self.keep_keywords(taken, found)
         return self.run(plan, inputs, out, plan.scalars)
 
     cdef tuple read_scalars(self, dict values):
@@ -208,8 +223,12 @@ cdef class OpFunction:
         cdef NDArrayBase a
         cdef int i, j
         record = self.record
-        n_aux = len(record.aux_names(p))
-        wanted = len(inputs) if record.variadic else len(record.input_names(p)) + n_aux
+        try:
+            n_aux = len(record.aux_names(p))
+            wanted = len(inputs) if record.variadic else len(record.input_names(p)) + n_aux
+            n_out, n_visible = len(record.output_names(p)), record.n_visible(p)
+        except Exception as e:
+            raise MXNetError(f"{self.__name__}({p}): {e}") from e
         if len(inputs) != wanted:
             names = list(record.input_names(p)) + list(record.aux_names(p))
             raise TypeError(f"{self.__name__} takes {wanted} arrays ({', '.join(names)}), got {len(inputs)}")
@@ -221,7 +240,9 @@ cdef class OpFunction:
                 raise MXNetError(f"{self.__name__}: the inputs are on different devices, {context} and {x.context}; "
                                  f"move one with as_in_context")
         check_usable(context)
-        n_out = len(record.output_names(p))
+        if len(shapes) == 0 and record.variadic:
+            raise TypeError(f"{self.__name__} takes at least one NDArray")
+        kinds = None
         try:
             new, outs = record.infer(p, list(shapes), [None] * n_out)
             for i, (old, shape) in enumerate(zip(shapes, new)):
@@ -234,25 +255,28 @@ cdef class OpFunction:
             for shape in outs:
                 if shape is None or None in shape:
                     raise ValueError("the output's shape does not follow from the inputs")
-                if any([d < 0 for d in shape]):
-                    raise ValueError(f"the output's shape {shape} has a negative dimension")
-        except ValueError as e:
+                check_shape(shape)
+                self.check_size(shape)
+            kinds = ["float32" if k is None else k for k in kinds]
+            plan.threads = cpu.get_threads()
+            launch = select(record, p, shapes, [tuple(s) for s in outs], dtypes, kinds, plan.threads,
+                            _dtypes.ITEMSIZE[(dtypes or kinds)[0]])
+        except MemoryError:
+            raise
+        except Exception as e:          # a rule that fails is told like one that refuses, and keeps its traceback
             listed = "".join([f"\n  {n}: {s} {d}" for n, s, d in zip(
                 list(record.input_names(p, len(inputs) - n_aux)) + list(record.aux_names(p)), shapes, dtypes)])
-            raise MXNetError(f"{self.__name__}: {e}{listed}") from None
-        kinds = ["float32" if k is None else k for k in kinds]
+            if type(e) is ValueError:
+                raise MXNetError(f"{self.__name__}: {e}{listed}") from None
+            raise MXNetError(f"{self.__name__}: {type(e).__name__}: {e}{listed}") from e
         if len(inputs) > MOST or n_out > MOST:
             plan.n_in, plan.n_out = -1, n_out
         else:
             plan.n_in, plan.n_out = len(inputs), n_out
-        plan.threads = cpu.get_threads()
-        lead = (dtypes or kinds)[0]
-        launch = select(record, p, shapes, [tuple(s) for s in outs], dtypes, kinds, plan.threads,
-                        _dtypes.ITEMSIZE[lead])
         plan.p, plan.capsule, plan.context = p, launch.capsule, context
         plan.args, plan.scalars, plan.work = launch.args, launch.scalars, launch.work
         plan.fn = NULL if launch.capsule is None else kernel_pointer(launch.capsule)
-        plan.n_visible, plan.n_aux = record.n_visible(p), n_aux
+        plan.n_visible, plan.n_aux = n_visible, n_aux
         plan.random = record.random
         if plan.n_in >= 0:
             for i in range(plan.n_in):
@@ -260,19 +284,23 @@ cdef class OpFunction:
             memset(plan.outs, 0, sizeof(plan.outs))
             for i in range(n_out):
                 shape = outs[i]
-                if len(shape) > MXL_MAXDIM:
-                    raise MXNetError(f"{self.__name__}: an array has at most {MXL_MAXDIM} axes, the output would "
-                                     f"have {len(shape)}")
                 plan.outs[i].ndim, plan.outs[i].dtype, plan.outs[i].size = len(shape), FLAG[kinds[i]], 1
                 for j in range(plan.outs[i].ndim):
-                    if shape[j] > (<int64_t>1 << 58):
-                        raise MemoryError(f"{self.__name__}: an output of shape {tuple(shape)} is too large")
                     plan.outs[i].shape[j] = shape[j]
                     plan.outs[i].size *= plan.outs[i].shape[j]
                 plan.size += plan.outs[i].size
         else:
             plan.capsule = (tuple([tuple(s) for s in outs]), tuple(kinds))
         return plan
+
+    cdef int check_size(self, shape) except -1:
+        """MemoryError where no machine holds an array of `shape`: C's 64-bit sums would run over."""
+        n = 1
+        for d in shape:
+            n *= d
+            if d > TOO_MANY or n > TOO_MANY:
+                raise MemoryError(f"{self.__name__}: an output of shape {tuple(shape)} is too large")
+        return 0
 
     cdef object run(self, CallPlan plan, tuple inputs, out, tuple scalars):
         cdef mxl_tensor tensors[2 * MOST]
@@ -347,13 +375,9 @@ cdef class OpFunction:
         cdef list outputs = []
         cdef NDArrayBase a
         cdef int i
-        given = () if out is None else tuple(out) if isinstance(out, (list, tuple)) else (out,)
-        if len(given) > plan.n_out:
-            raise MXNetError(f"{self.__name__}: out has {len(given)} arrays, the operator {plan.n_visible} outputs")
+        given = self.given_outputs(plan, out)
         for i in range(plan.n_out):
-            if i < len(given) and given[i] is not None:
-                if not isinstance(given[i], NDArrayBase):
-                    raise TypeError(f"{self.__name__}: out must be an NDArray, got {type(given[i]).__name__}")
+            if i < len(given):
                 a = given[i]
                 if a.t.ndim != plan.outs[i].ndim or memcmp(a.t.shape, plan.outs[i].shape, 8 * a.t.ndim) != 0:
                     want = tuple([plan.outs[i].shape[k] for k in range(plan.outs[i].ndim)])
@@ -366,6 +390,16 @@ cdef class OpFunction:
             else:
                 outputs.append(new_array(plan.outs[i].ndim, plan.outs[i].shape, plan.outs[i].dtype, plan.context))
         return outputs
+
+    cdef tuple given_outputs(self, CallPlan plan, out):
+        """`out` as a tuple of arrays."""
+        given = () if out is None else tuple(out) if isinstance(out, (list, tuple)) else (out,)
+        if len(given) > plan.n_out:
+            raise MXNetError(f"{self.__name__}: out has {len(given)} arrays, the operator {plan.n_visible} outputs")
+        for x in given:
+            if not isinstance(x, NDArrayBase):
+                raise TypeError(f"{self.__name__}: out must be an NDArray, got {type(x).__name__}")
+        return given
 
     cdef bint clashes(self, CallPlan plan, int i, NDArrayBase a, tuple inputs):
         """Does output `a` overlap an input other than by a declared in-place claim?"""
@@ -395,7 +429,7 @@ cdef class OpFunction:
             reference_call(self.record, p, np, [x.numpy_view() for x in inputs], in_dtypes,
                            [x.numpy_view() for x in outputs], out_dtypes, bool(training), 0,
                            plan.n_aux)(rng.seed, rng.step)
-        except (ValueError, IndexError, TypeError) as e:
+        except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, AssertionError) as e:
             shapes = ", ".join([f"{x.shape} {x.dtype_name}" for x in inputs])
             raise MXNetError(f"{self.__name__}({shapes}): {e}") from e
         return 0
@@ -404,7 +438,12 @@ cdef class OpFunction:
         """A call with more arrays than a CallPlan holds: outputs by the reference."""
         shapes, kinds = plan.capsule
         from .ndarray import empty
-        given = () if out is None else tuple(out) if isinstance(out, (list, tuple)) else (out,)
+        given = self.given_outputs(plan, out)
+        for x, s in zip(given, shapes):
+            if x.shape != s:
+                raise MXNetError(f"{self.__name__}: out has shape {x.shape}, the result {s}")
+            if x.context is not plan.context:
+                raise MXNetError(f"{self.__name__}: out is on {x.context}, the inputs on {plan.context}")
         outputs = [given[i] if i < len(given) else empty(s, k, plan.context) for i, (s, k) in
                    enumerate(zip(shapes, kinds))]
         self.run_reference(plan, inputs, outputs, plan.scalars)

@@ -5,6 +5,7 @@ import numpy as np
 from . import cpu
 from .dtypes import FLAG, ITEMSIZE
 from .graph import n_aux
+from .infer import labels_of, node_error
 from .ndarray import view_at
 from .program import Program
 from .select import reference_call, select
@@ -39,8 +40,12 @@ def launches_for(g, rows, shapes, dtypes):
         in_dtypes = [dtypes[e] for e in ins]
         out_dtypes = dtypes[first:first + node.n_out]
         lead = (in_dtypes or out_dtypes)[0]
-        out[row] = select(node.op, node.p, [shapes[e] for e in ins], shapes[first:first + node.n_out], in_dtypes,
-                          out_dtypes, threads, ITEMSIZE[lead])
+        try:
+            out[row] = select(node.op, node.p, [shapes[e] for e in ins], shapes[first:first + node.n_out], in_dtypes,
+                              out_dtypes, threads, ITEMSIZE[lead])
+        except Exception as e:
+            raise node_error(node, labels_of(node), [f"{shapes[e]} {dtypes[e]}" for e in ins],
+                             f"it cannot be run on these shapes: {e}") from e
     return out
 
 

@@ -4,6 +4,7 @@ from mxlite._core.abi cimport mxl_call, mxl_kernel, mxl_rng, mxl_tensor
 ctypedef struct Instruction:
     mxl_kernel fn
     mxl_call call
+    int look                     # look for Ctrl-C after this one
 
 cdef mxl_kernel kernel_pointer(object capsule) except NULL
 cdef int trampoline(mxl_call* c) noexcept with gil

@@ -12,7 +12,8 @@ from mxlite._core.rng cimport next_step
 
 cdef enum:
     GIL_FREE_ABOVE = 8192      # elements: below it, letting go of the GIL costs more than the run
-    SIGNALS_EVERY = 64         # instructions between looks for Ctrl-C
+    LOOK_AFTER = 1 << 22       # elements touched between looks for Ctrl-C: some milliseconds of light work
+    LOOK_AFTER_STEPS = 4096    # and instructions, however small
 
 cdef dict pending = {}         # thread -> the exception of a Python-written operator, on its way out of the loop
 
@@ -54,6 +55,8 @@ cdef class Program:
     def __init__(self, list steps, list keep, int threads, int boundary):
         """`steps`: (row, capsule or callable, ins, outs, args, scalars, work address, rng_id, is_train); ins and outs are
         (address, shape, dtype flag), address 0 for an output that nobody reads. `keep` holds the memory alive."""
+        cdef int64_t looked = 0
+        cdef int looked_at = 0
         cdef int i = 0, j, total = 0, n_scalars = 0
         cdef Instruction* ins
         cdef mxl_tensor* t
@@ -97,6 +100,9 @@ cdef class Program:
                 ins.call.py = <void*>kernel
             else:
                 ins.fn = kernel_pointer(kernel)
+            if self.work - looked > LOOK_AFTER or i - looked_at > LOOK_AFTER_STEPS:
+                ins.look = 1
+                looked, looked_at = self.work, i
             self.rows.append(row)
         self.releases = self.work > GIL_FREE_ABOVE
 
@@ -120,7 +126,7 @@ cdef class Program:
             rc = self.code[i].fn(&self.code[i].call)
             if rc != MXL_OK:
                 break
-            if (i & (SIGNALS_EVERY - 1)) == SIGNALS_EVERY - 1 and signals():
+            if self.code[i].look and signals():
                 rc = MXL_EPYTHON
                 break
         at[0] = i
@@ -151,6 +157,8 @@ cdef class Program:
 
 cdef int fill(mxl_tensor* t, spec) except -1:
     address, shape, flag = spec
+    if len(shape) > MXL_MAXDIM:
+        raise ValueError(f"an array has at most {MXL_MAXDIM} axes, {shape} has {len(shape)}")
     t.data = <void*><size_t>address
     t.ndim, t.dtype, t.size = len(shape), flag, 1
     cdef int i = 0

@@ -43,6 +43,23 @@ except (AttributeError, ValueError, OSError):
     memory_bytes = <int64_t>1 << 46
 
 
+def memory_limit():
+    """Bytes that this machine has: no array can be larger."""
+    return memory_bytes
+
+
+def available():
+    """Bytes that can be had now without swapping, as Linux counts them; all there are where nobody says."""
+    try:
+        with open("/proc/meminfo") as f:
+            for line in f:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except (OSError, ValueError, IndexError):
+        pass
+    return memory_bytes
+
+
 cdef int size_class(int64_t nbytes, int64_t* capacity) noexcept:
     """Class of a block that holds `nbytes`, and how much such a block holds: 64, 80, 96, 112, 128, 160, ..."""
     cdef int64_t base = SMALLEST
@@ -89,6 +106,12 @@ cdef Storage new_storage(int64_t nbytes):
         free_list[c] = (<void**>s.data)[0]
         cached_bytes -= capacity
     else:
+        if nbytes > memory_bytes // 16:     # large enough that a look at what is left costs nothing beside it
+            if nbytes > available():
+                empty_cache()
+            if nbytes > available():
+                raise MemoryError(f"an array of {nbytes} bytes: only {available()} of this machine's {memory_bytes} "
+                                  f"bytes are free")
         s.data = mxl_aligned(capacity)
         if s.data == NULL:
             empty_cache()

@@ -147,8 +147,9 @@ class BatchNorm_v1(Op):
 
 
 class _backward_BatchNorm(Op):
-    """Gradients of :class:`BatchNorm` for data, gamma and beta, given the forward's mean and inverse deviation. Where
-    the batch's statistics were in use, moves the moving ones: ``moving * momentum + batch * (1 - momentum)``."""
+    """Gradients of :class:`BatchNorm` for data, gamma and beta. While training (and without `use_global_stats`) they
+    are those of normalizing by the forward's `mean` and `inv_std`, and the moving statistics move: ``moving * momentum
+    + batch * (1 - momentum)``. Else the moving statistics count as constants and stay."""
 
     inputs = "dy data gamma mean inv_std"
     aux = "moving_mean moving_var"
@@ -158,7 +159,7 @@ class _backward_BatchNorm(Op):
     cpu = "norm.batch_norm_backward"
     launch = _launch
     inplace = {0: (0, 1)}
-    samples = (S((4, 3, 5, 6), low=0.2, fix_gamma=False), S((3, 2, 7), low=0.2), S((0, 3, 2)),
+    samples = (S((4, 3, 5, 6), low=0.2, fix_gamma=False), S((3, 2, 7), low=0.2), S((0, 3, 2), low=0.2),
                S((5, 4), low=0.2, axis=-1, fix_gamma=False), S((4, 3, 5), low=0.2, use_global_stats=True),
                S((2, 3, 4, 19), low=0.2, axis=3, fix_gamma=False))
 
@@ -183,12 +184,15 @@ class _backward_BatchNorm(Op):
         wide[axis] = data.shape[axis]
         axes = tuple(i for i in range(data.ndim) if i != axis)
         n = size(data.shape[i] for i in axes)
+        batch = is_train and not p.use_global_stats and n
+        if not batch:
+            mean, inv_std = moving_mean, 1 / xp.sqrt(moving_var + xp.asarray(p.eps, dtype=dtype))
         normal = (data.astype(dtype) - mean.reshape(wide)) * inv_std.reshape(wide)
         dbeta = dy.sum(axis=axes, dtype=dtype)
         dgamma = (dy * normal).sum(axis=axes, dtype=dtype)
         scale = (inv_std if p.fix_gamma else inv_std * gamma).reshape(wide)
         dx = dy.astype(dtype)
-        if is_train and not p.use_global_stats and n:
+        if batch:
             count = xp.asarray(n, dtype=dtype)
             dx = dx - (dbeta / count).reshape(wide) - normal * (dgamma / count).reshape(wide)
             keep = p.momentum

@@ -175,7 +175,9 @@ class Pooling(Op):
     the padded input, or where pad could fill a window of max or avg.
     """
     params = PARAMS
-    mxnet_outputs = 2
+    # MXNet's oneDNN path keeps the places of the maxima as a second output.
+    mxnet_outputs = lambda p: 2 if p.pool_type == "max" and p.kernel and p.layout in (
+        None, "NCW", "NCHW", "NCDHW") else 1
 
     infer = _infer
 

@@ -57,18 +57,28 @@ class Param:
         """`value` (a Python value or MXNet's text for one) as this parameter's type, or a ValueError saying why not."""
         try:
             value = self.type(value)
-        except (TypeError, ValueError) as e:
-            raise ValueError(f"{op}: {name}={value!r}: {e}") from None
+        except Exception as e:              # int(inf) overflows, literal_eval runs out of stack, __int__ is anything
+            raise ValueError(f"{op}: {name}={brief(value)}: {e}") from None
         if self.choices is not None and value is not None and value not in self.choices:
             near = difflib.get_close_matches(str(value), [str(c) for c in self.choices], 1)
-            raise ValueError(f"{op}: {name}={value!r} is not one of {', '.join(map(repr, self.choices))}"
+            raise ValueError(f"{op}: {name}={brief(value)} is not one of {', '.join(map(repr, self.choices))}"
                              + (f"; did you mean {near[0]!r}?" if near else ""))
-        if value is not None and ((self.low is not None and value < self.low)
-                                  or (self.high is not None and value > self.high)):
+        # Asked for what is allowed, not for what is not: NaN is neither below nor above.
+        if value is not None and not ((self.low is None or value >= self.low)
+                                      and (self.high is None or value <= self.high)):
             low = "-inf" if self.low is None else self.low
             high = "inf" if self.high is None else self.high
-            raise ValueError(f"{op}: {name}={value!r} is out of range [{low}, {high}]")
+            raise ValueError(f"{op}: {name}={brief(value)} is out of range [{low}, {high}]")
         return value
+
+
+def brief(value):
+    """`value` as text for a message, cut where it is long."""
+    try:
+        text = repr(value)
+    except Exception as e:                  # an int of 5000 digits has no text
+        text = f"<{type(value).__name__}: {e}>"
+    return text if len(text) <= 100 else text[:97] + "..."
 
 
 class S:

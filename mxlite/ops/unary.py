@@ -195,7 +195,7 @@ record("BlockGrad", "The input; no gradient passes through.", ref=lambda xp, p, 
        aliases="stop_gradient", cpu="elementwise._copy", samples=DEFAULT)
 record("make_loss", "The input, made a source of gradients: the gradient is 1 whatever arrives from above.",
        ref=lambda xp, p, x: x.copy(), inplace={0: 0}, cpu="elementwise._copy", loss=True, samples=DEFAULT,
-       grad=lambda F, n, dy: F.ones_like(n.inputs[0]))
+       outputs="loss", grad=lambda F, n, dy: F.ones_like(n.inputs[0]))
 record("zeros_like", "Zeros of the input's shape and dtype.", ref=lambda xp, p, x: xp.zeros_like(x), inplace={0: 0},
        samples=DEFAULT)
 record("ones_like", "Ones of the input's shape and dtype.", ref=lambda xp, p, x: xp.ones_like(x), inplace={0: 0},

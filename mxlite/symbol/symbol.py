@@ -279,7 +279,7 @@ class Symbol:
         raise NotImplementedForSymbol(self.__itruediv__, "/=", other)
 
     def __neg__(self):
-        return call("_mul_scalar", "_mul_scalar", self, scalar=-1.0)
+        return call("_mul_scalar", "_mulscalar", self, scalar=-1.0)
 
     def __abs__(self):
         return call("abs", "abs", self)

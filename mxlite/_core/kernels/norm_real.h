@@ -1,9 +1,9 @@
 /* Batch normalization for one floating type T. Outputs may lie on top of data or its gradient. */
 #include "rowvec.h"
 
-/* Batch mean and variance of channel c, every run of `inner` elements at stride channels * inner. Chunks are summed in T
- * twice, for the mean and then around it (what the mean lacks comes out too), and joined in double: no cancellation, and
- * data is read from memory once. */
+/* Batch mean and variance of channel c, every run of `inner` elements at stride channels * inner. Chunks are summed in
+ * T twice, for the mean and then around it (what the mean lacks comes out too), and joined in double: no cancellation,
+ * and data is read from memory once. */
 INLINE void F(channel_moments)(const batch_norm_args *a, const T *x, int64_t c, double *mean, double *var)
 {
     int64_t stride = a->channels * a->inner, runs = NORM_CHUNK / a->inner;
@@ -148,18 +148,23 @@ static void F(backward)(const mxl_call *call, int64_t begin, int64_t end)
     for (int64_t c = begin; c < end; c += width) {
         int64_t w = end - c < width ? end - c : width;
         double s[NORM_WIDE], q[NORM_WIDE];
-        T k[NORM_WIDE], k1[NORM_WIDE], k2[NORM_WIDE];
-        if (a->inner > 1) F(channel_sums)(a, dy, x, c, mean[c], s, q);
-        else F(column_sums)(a, dy, x, c, w, mean + c, s, q);
+        T mu[NORM_WIDE], k[NORM_WIDE], k1[NORM_WIDE], k2[NORM_WIDE];
+        mu[0] = 0;                                  /* compilers do not see that w > 0 */
         for (int64_t j = 0; j < w; j++) {
-            double r = inv_std[c + j], mu = mean[c + j];
-            k[j] = a->fix_gamma ? inv_std[c + j] : inv_std[c + j] * gamma[c + j];
+            mu[j] = batch ? mean[c + j] : moving_mean[c + j];
+            k[j] = batch ? inv_std[c + j] : (T)(1 / sqrt((double)moving_var[c + j] + a->eps));
+        }
+        if (a->inner > 1) F(channel_sums)(a, dy, x, c, mu[0], s, q);
+        else F(column_sums)(a, dy, x, c, w, mu, s, q);
+        for (int64_t j = 0; j < w; j++) {
+            double r = k[j];
+            if (!a->fix_gamma) k[j] *= gamma[c + j];
             k1[j] = batch ? (T)(s[j] / count) : 0;
             k2[j] = batch ? (T)(q[j] * r * r / count) : 0;
             if (dgamma) dgamma[c + j] = a->fix_gamma ? 0 : (T)(q[j] * r);
             if (dbeta) dbeta[c + j] = (T)s[j];
             if (batch) {
-                moving_mean[c + j] = (T)(moving_mean[c + j] * keep + mu * (1 - keep));
+                moving_mean[c + j] = (T)(moving_mean[c + j] * keep + (double)mu[j] * (1 - keep));
                 moving_var[c + j] = (T)(moving_var[c + j] * keep + (1 / (r * r) - a->eps) * (1 - keep));
             }
         }
@@ -169,12 +174,12 @@ static void F(backward)(const mxl_call *call, int64_t begin, int64_t end)
             const T *d = dy + at, *p = x + at;
             T *e = dx + at;
             if (a->inner > 1) {
-                T mu = mean[c], k0 = k[0], ka = k1[0], kb = k2[0];
+                T mu0 = mu[0], k0 = k[0], ka = k1[0], kb = k2[0];
                 INDEPENDENT
-                for (int64_t i = 0; i < a->inner; i++) e[i] = k0 * (d[i] - ka - (p[i] - mu) * kb);
+                for (int64_t i = 0; i < a->inner; i++) e[i] = k0 * (d[i] - ka - (p[i] - mu0) * kb);
             } else {
                 INDEPENDENT
-                for (int64_t j = 0; j < w; j++) e[j] = k[j] * (d[j] - k1[j] - (p[j] - mean[c + j]) * k2[j]);
+                for (int64_t j = 0; j < w; j++) e[j] = k[j] * (d[j] - k1[j] - (p[j] - mu[j]) * k2[j]);
             }
         }
     }

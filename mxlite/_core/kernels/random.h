@@ -39,7 +39,10 @@ static void uniform_f(const mxl_call *c, int64_t begin, int64_t end)
         int64_t at = t * RANDOM_TILE, n = c->out[0].size - at < RANDOM_TILE ? c->out[0].size - at : RANDOM_TILE;
         words(c, at / 4, (n + 3) / 4, w);
         /* In double the product of two 24-bit factors is exact: contraction to a fused multiply-add changes nothing. */
-        for (int64_t i = 0; i < n; i++) y[at + i] = (float)(low + (double)((float)(int32_t)(w[i] >> 8) * 0x1p-24f) * span);
+        for (int64_t i = 0; i < n; i++) {
+            float u = (float)(int32_t)(w[i] >> 8) * 0x1p-24f;
+            y[at + i] = (float)(low + (double)u * span);
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-/* What the levels of the random kernels have in common. A unit is a tile of RANDOM_TILE words; for a mask that is shared
- * along axes, a run of the innermost axis. */
+/* What the levels of the random kernels have in common. A unit is a tile of RANDOM_TILE words; for a mask that is
+ * shared along axes, a run of the innermost axis. */
 #ifndef MXL_RANDOM_TABLE_H
 #define MXL_RANDOM_TABLE_H
 #include "ranges.h"

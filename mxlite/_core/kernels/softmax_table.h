@@ -22,7 +22,7 @@ static inline int64_t softmax_units(int64_t outer, int64_t inner)
     return inner == 1 ? outer : outer * ((inner + COLUMNS - 1) / COLUMNS);
 }
 
-/* Within a range function: runs the statements with the first element `at` and the width `b` of each unit's block of columns. */
+/* Within a range function: runs the statements with the first element `at` and the width `b` of each unit's block. */
 #define EACH_BLOCK(a, ...) do { \
         int64_t blocks = ((a)->inner + COLUMNS - 1) / COLUMNS; \
         for (int64_t u = begin; u < end; u++) { \

@@ -1,6 +1,6 @@
-/* The optimizer steps: one line each. A line is STEP(name, scalars, states, code); in code `w`, `g` and the states `s0`,
- * `s1`, `s2` are one element's values, P(i) is scalar i in the record's order, REST(i) is
- * 1 - P(i) without float's loss (0.001 of 0.999), and `w` becomes the new weight. */
+/* The optimizer steps. A step is STEP(name, states, code); in code `w`, `g` and the states `s0`, `s1`, `s2` are one
+ * element's values, P(i) is scalar i in the record's order, REST(i) is 1 - P(i) without float's loss (0.001 of 0.999),
+ * and `w` becomes the new weight. */
 #ifndef MXL_UPDATE_TABLE_H
 #define MXL_UPDATE_TABLE_H
 #include "ranges.h"

@@ -1,0 +1,88 @@
+"""Random graphs: outputs, gradients, auxiliary states and JSON text equal the real MXNet's.
+
+Each graph is composed here and travels as JSON text, so what MXNet runs is what mxlite wrote.
+"""
+import collections
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from .. import strategies as S
+
+GRAPHS = 500
+LEAST = 20
+# The operators that must each occur at least LEAST times: those of the slice, by their names in JSON.
+NAMED = """dot batch_dot FullyConnected Convolution Pooling Activation LeakyReLU BatchNorm Dropout softmax log_softmax
+    SoftmaxOutput LinearRegressionOutput LogisticRegressionOutput MakeLoss BlockGrad Concat SliceChannel Reshape Flatten
+    transpose slice slice_axis sum mean max min argmax Embedding Cast _zeros _ones _arange zeros_like ones_like add_n
+    _copy _random_uniform _random_normal clip""".split()
+REQUIRED = sorted({*NAMED, *(n for n in S.UNARY if n != "identity"), *(f"broadcast_{n}" for n in S.BINARY),
+                   *(f"{n}_scalar" for n in S.SCALAR),
+                   *(f"elemwise_{n}" if n in ("add", "sub", "mul", "div") else f"_{n}" for n in S.BINARY)})
+
+RUN = """
+    net = sym.load_json(text)
+    arrays = lambda values: {k: nd.array(v, dtype=v.dtype) for k, v in values.items()}
+    executor = net.bind(mx.cpu(), arrays(args), args_grad=arrays(grads), grad_req=reqs, aux_states=arrays(aux))
+    for _ in range(rounds):
+        executor.forward(is_train=is_train)
+        if grads:
+            executor.backward([nd.array(h, dtype=h.dtype) for h in heads])
+        nd.waitall()
+    result = (net.tojson(), net.list_arguments(), net.list_outputs(), net.list_auxiliary_states(),
+              [list(map(tuple, part)) for part in net.infer_shape(**{k: v.shape for k, v in args.items()})],
+              executor.outputs, {k: executor.grad_dict[k] for k in grads}, executor.arg_dict, executor.aux_dict)
+"""
+
+
+def compare(oracle, graph):
+    """Run `graph` in both libraries; AssertionError with its JSON where they differ."""
+    text = graph.symbol.tojson()
+    theirs = oracle.run(RUN, text=text, args=graph.args, grads=graph.grads, reqs=graph.reqs, aux=graph.aux,
+                        heads=graph.heads, rounds=graph.rounds, is_train=graph.is_train)
+    their_text, names, output_names, aux_names, shapes, outputs, grads, args, aux = theirs
+    net = graph.symbol
+    assert their_text == text, f"MXNet writes the JSON as\n{their_text}"
+    for what, theirs, ours in (("arguments", names, net.list_arguments()), ("outputs", output_names, net.list_outputs()),
+                               ("states", aux_names, net.list_auxiliary_states())):
+        assert ours == theirs, f"{what}: {ours} where {theirs} is expected"
+    assert [list(p) for p in net.infer_shape(**{k: v.shape for k, v in graph.args.items()})] == shapes, shapes
+    our_outputs, our_grads, our_args, our_aux = graph.run()
+    for i, (a, b) in enumerate(zip(our_outputs, outputs)):
+        if i in graph.random_heads:                     # other random numbers: shape, dtype and range can be compared
+            assert (a.shape, a.dtype) == (b.shape, b.dtype) and np.abs(a - 0.75).max() < 5
+        else:
+            S.assert_close(a, b, graph.dtype, f"output {output_names[i]}")
+    for what, ours, other in (("gradient of", our_grads, grads), ("argument", our_args, args), ("state", our_aux, aux)):
+        for name in ours.keys() - (graph.overwritten if what == "argument" else ()):
+            S.assert_close(ours[name], other[name], graph.dtype, f"{what} {name}")
+
+
+@pytest.mark.slow
+def test_random_graphs_equal_mxnet(oracle, capsys):
+    """Derandomized: the same graphs every time. A failure prints the shrunk graph's seed, operators and JSON."""
+    counts, sizes, families = collections.Counter(), [], []
+
+    @settings(max_examples=GRAPHS, derandomize=True, deadline=None, database=None,
+              suppress_health_check=list(HealthCheck))
+    @given(S.graphs())
+    def run(graph):
+        compare(oracle, graph)
+        ops = graph.operators()
+        counts.update(ops)
+        sizes.append(len(ops))
+    run()
+    rare = {n: counts[n] for n in REQUIRED if counts[n] < LEAST}
+    with capsys.disabled():
+        print(f"\n{len(sizes)} random graphs of {min(sizes)} to {max(sizes)} operator nodes, {sum(sizes)} in all; "
+              f"times each operator:")
+        row = ""
+        for name, n in sorted(counts.items()):
+            if len(row) > 100:
+                print(row)
+                row = ""
+            row += f"  {name} {n}"
+        print(row)
+    assert not rare, f"operators seen fewer than {LEAST} times: {rare}"
+    assert len(sizes) >= GRAPHS and min(sizes) >= 5 and max(sizes) <= S.MOST_NODES

@@ -1,0 +1,39 @@
+#!/bin/bash
+# The kernels' tests under the address and undefined-behaviour sanitizers. Takes no arguments, makes all it needs in a
+# temporary folder (a copy of the sources, a virtual environment, an instrumented build), prints what was found, and
+# exits 0 only where the tests pass and no sanitizer spoke.
+#
+# PYTHON=... chooses the interpreter that the environment is made from; KEEP=folder keeps the work there, so that a
+# second run rebuilds only what changed.
+set -u
+here=$(cd "$(dirname "$0")/.." && pwd)
+python=${PYTHON:-python3}
+if [ -n "${KEEP:-}" ]; then work=$KEEP; mkdir -p "$work"; else work=$(mktemp -d); trap 'rm -rf "$work"' EXIT; fi
+libasan=$(gcc -print-file-name=libasan.so)
+[ -f "$libasan" ] || { echo "run_sanitizer: gcc has no libasan.so"; exit 2; }
+
+mkdir -p "$work/src"
+# Sources alone: modules built for the plain tree must not be imported here.
+tar -C "$here" --exclude='*.so' --exclude='__pycache__' --exclude='.pytest_cache' -cf - \
+    setup.py pyproject.toml README.md LICENSE mxlite tests | tar -C "$work/src" -xf - || exit 2
+[ -x "$work/env/bin/python" ] || "$python" -m venv "$work/env" || exit 2
+"$work/env/bin/python" -m pip install -q "setuptools>=77" "cython>=3" "numpy>=2" pytest hypothesis || exit 2
+cd "$work/src" || exit 2
+MXLITE_SANITIZE_BUILD=1 CC=gcc "$work/env/bin/python" setup.py -q build_ext --inplace > "$work/build.log" 2>&1 \
+    || { tail -40 "$work/build.log"; echo "run_sanitizer: the build failed"; exit 2; }
+
+# Python's own allocations are not ours to check for leaks. exitcode tells a report from a failed test. NumPy's and
+# Python's own arenas are plain malloc, so that a byte past an array is seen.
+export LD_PRELOAD="$libasan" PYTHONMALLOC=malloc
+export ASAN_OPTIONS="detect_leaks=0:exitcode=77:log_path=$work/asan:allocator_may_return_null=1"
+export UBSAN_OPTIONS="print_stacktrace=0:log_path=$work/ubsan"
+rm -f "$work"/asan.* "$work"/ubsan.*
+PYTHONPATH="$work/src" "$work/env/bin/python" -m pytest -q -p no:cacheprovider -x --maxfail=20 \
+    tests/test_ops.py tests/test_kernels_*.py
+status=$?
+unset LD_PRELOAD
+reports=$(cat "$work"/asan.* "$work"/ubsan.* 2>/dev/null | grep -E "ERROR: AddressSanitizer|runtime error" | sort | uniq -c)
+[ -n "$reports" ] && { echo "$reports"; cat "$work"/asan.* 2>/dev/null | head -60; }
+if [ $status -eq 0 ] && [ -z "$reports" ]; then echo "run_sanitizer: clean"; exit 0; fi
+echo "run_sanitizer: FAILED (pytest exit $status)"
+exit 1
