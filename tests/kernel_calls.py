@@ -1,4 +1,4 @@
-"""Runs a record's C kernel and its reference on the same arrays, for the kernel tests of single families."""
+"""Runs a record's C kernel (and its reference) on NumPy arrays, without graph or NDArray: what kernel tests share."""
 import numpy as np
 
 from mxlite._core import cpu, kernelcall, kernels
@@ -6,39 +6,50 @@ from mxlite.ops.record import RECORDS
 
 from . import reference as R
 
-LEVELS = range(cpu.detected_isa + 1)
+LEVELS = tuple(range(cpu.detected_isa + 1))
 
 
-def outputs_of(op, p, xs):
-    """Shapes and dtypes of `op`'s outputs for inputs `xs`."""
-    names = op.output_names(p)
-    _, shapes = op.infer(p, [x.shape for x in xs], [None] * len(names))
-    _, dtypes = op.infer_dtype(p, [x.dtype.name for x in xs], [None] * len(names))
-    return shapes, dtypes
+def call(op, xs, params, isa=None, threads=1, is_train=True, seed=7, step=1, rng_id=0, into=None, unread=()):
+    """(outputs, return code) of `op`'s kernel on arrays `xs`; auxiliary states among them change in place.
 
-
-def kernel(name, xs, params, isa=None, threads=1, is_train=True, seed=7, step=1, rng_id=0, into=None, unread=()):
-    """Outputs of the kernel of record `name`; auxiliary states among `xs` change in place. `into` = {output: array}
-    places an output (an input array: aliasing); outputs in `unread` get no memory and come back as None."""
-    op = RECORDS[name]
+    `isa`: instruction-set level (None: the current one). `into` = {output: array} places an output (an input array:
+    aliasing); outputs in `unread` get no memory and come back as None.
+    """
     p = op.parse(params)
-    shapes, dtypes = outputs_of(op, p, xs)
-    ys = [np.full(s, 99, d) for s, d in zip(shapes, dtypes)]
+    names = op.output_names(p)
+    ins, shapes = op.infer(p, [x.shape for x in xs], [None] * len(names))
+    _, dtypes = op.infer_dtype(p, [x.dtype.name for x in xs], [None] * len(names))
+    ys = [None if i in unread else np.full(s, 99).astype(d) for i, (s, d) in enumerate(zip(shapes, dtypes))]
     for i, y in (into or {}).items():
         ys[i] = y
-    for i in unread:
-        ys[i] = None
     capsule, packer = kernels.lookup(op.cpu(p) if callable(op.cpu) else op.cpu)
-    args = packer(op.launch(p, [x.shape for x in xs], shapes)) if packer else b""
+    args = packer(op.launch(p, ins, shapes)) if packer else b""
+    itemsize = xs[0].itemsize if xs else 4
+    work = op.workspace(p, ins, shapes, itemsize, threads) if op.workspace else 0
     level, most = cpu.get_isa(), cpu.get_threads()
-    cpu.set_isa(level if isa is None else isa)
+    cpu.set_isa(level if isa is None else min(isa, cpu.detected_isa))
     cpu.set_threads(max(most, threads))
     try:
-        rc = kernelcall.call(capsule, list(xs), ys, args, [getattr(p, k) for k in op.dynamic], 0, seed=seed, step=step,
-                             rng_id=rng_id, is_train=is_train, threads=threads)
+        scalars = [getattr(p, k) or 0 for k in op.dynamic]
+        xs = [x if x.flags["C_CONTIGUOUS"] else x.copy() for x in xs]
+        rc = kernelcall.call(capsule, xs, ys, args, scalars, work, seed=seed, step=step, rng_id=rng_id,
+                             is_train=is_train, threads=threads)
     finally:
         cpu.set_isa(level)
         cpu.set_threads(most)
+    return ys, rc
+
+
+def run_kernel(op, arrays, level=None, threads=2, **params):
+    """Outputs of `op`'s kernel at instruction-set level `level`."""
+    ys, rc = call(op, arrays, params, level, threads)
+    assert rc == 0, f"{op.name}: kernel returned {rc}"
+    return ys
+
+
+def kernel(name, xs, params, isa=None, threads=1, **kw):
+    """Outputs of the kernel of record `name`; further keywords as in :func:`call`."""
+    ys, rc = call(RECORDS[name], list(xs), params, isa, threads, **kw)
     assert rc == 0, f"{name}: kernel returned {rc}"
     return ys
 

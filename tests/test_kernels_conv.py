@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from mxlite.ops.record import RECORDS
 
-from .kernel_runs import LEVELS, run_kernel
+from .kernel_calls import LEVELS, run_kernel
 from .reference import run
 
 CONV, DGRAD, WGRAD = (RECORDS[k] for k in ("Convolution", "_conv_dgrad", "_conv_wgrad"))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from mxlite.ops.record import RECORDS
 
-from .kernel_runs import LEVELS, run_kernel
+from .kernel_calls import LEVELS, run_kernel
 
 SIZES = st.one_of(st.integers(0, 9), st.sampled_from([15, 16, 17, 47, 48, 49, 95, 97, 130]))
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from mxlite.ops.record import RECORDS, REGISTRY
 
-from .run_kernel import run_kernel
+from .kernel_calls import call
 
 EINDEX = 2
 SLOW = settings(max_examples=60, deadline=None)
@@ -15,14 +15,14 @@ index_dtypes = st.sampled_from(("float32", "float64", "float16", "int8", "int32"
 
 
 def check(name, arrays, params, want, isa=None, threads=1):
-    got, rc = run_kernel(REGISTRY[name], arrays, params, isa, threads)
+    got, rc = call(REGISTRY[name], arrays, params, isa, threads)
     assert rc == 0
     assert got[0].dtype == want.dtype
     np.testing.assert_array_equal(got[0], want, err_msg=f"{name} {params} {[x.shape for x in arrays]} level {isa}")
 
 
 def literal(name, arrays, params, want):
-    got, rc = run_kernel(REGISTRY[name], [np.asarray(x, d) for x, d in arrays], params)
+    got, rc = call(REGISTRY[name], [np.asarray(x, d) for x, d in arrays], params)
     assert rc == 0
     assert got[0].tolist() == want
 
@@ -135,7 +135,7 @@ def test_indices_out_of_range_as_in_mxnet():
     ("pick", [(np.zeros((2, 0)), "float32"), ([0, 0], "int32")], {}),
     ("_backward_take", [([[1, 2]], "float32"), ([4], "int32")], {"shape": (4, 2), "mode": "raise"})])
 def test_an_index_that_names_nothing_is_reported(name, arrays, params):
-    _, rc = run_kernel(RECORDS[name], [np.asarray(x, d) for x, d in arrays], params)
+    _, rc = call(RECORDS[name], [np.asarray(x, d) for x, d in arrays], params)
     assert rc == EINDEX
     op = RECORDS[name]
     with pytest.raises(IndexError):
@@ -188,7 +188,7 @@ def test_sixteen_bits_round_once():
     with np.errstate(over="ignore"):
         want = values.astype("float16")
     for v, w in zip(values, want):
-        got, _ = run_kernel(REGISTRY["full"], [], {"shape": (1,), "value": float(v), "dtype": "float16"})
+        got, _ = call(REGISTRY["full"], [], {"shape": (1,), "value": float(v), "dtype": "float16"})
         assert got[0].view("uint16")[0] == np.array([w]).view("uint16")[0], v
 
 
@@ -207,7 +207,7 @@ def test_sorting_is_stable(shape, dtype, ascend, data):
     k = data.draw(st.integers(1, max(1, shape[axis])))
     if k <= shape[axis]:
         first = (slice(None),) * axis + (slice(k),)
-        got, rc = run_kernel(RECORDS["topk"], [x], params | {"k": k, "ret_typ": "both"})
+        got, rc = call(RECORDS["topk"], [x], params | {"k": k, "ret_typ": "both"})
         assert rc == 0
         np.testing.assert_array_equal(got[0], want[first])
         np.testing.assert_array_equal(got[1], order[first])
