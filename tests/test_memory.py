@@ -1,4 +1,4 @@
-"""What the planner promises: close to the lower bound, nothing allocated after the first step, pinned memory untouched."""
+"""What the planner promises: near the lower bound, nothing allocated after the first step, pinned memory kept."""
 import ctypes
 import gc
 import platform

@@ -93,8 +93,9 @@ def main(argv=None):
     train = mx.io.NDArrayIter(x, y, batch_size=32, shuffle=True, last_batch_handle="discard")
     validation = mx.io.NDArrayIter(xv, yv, batch_size=60)
     net = network()
-    print(f"{len(x)} training and {len(xv)} validation pictures, "
-          f"{sum(int(np.prod(s)) for n, s in zip(net.list_arguments(), net.infer_shape(data=(1, 1, 8, 8))[0]) if n not in ('data', 'softmax_label'))} parameters")
+    shapes = zip(net.list_arguments(), net.infer_shape(data=(1, 1, 8, 8))[0])
+    parameters = sum(int(np.prod(shape)) for name, shape in shapes if name not in ("data", "softmax_label"))
+    print(f"{len(x)} training and {len(xv)} validation pictures, {parameters} parameters")
 
     prefix = os.path.join(options.out, "digits")
     curve = Curve(options.epochs, began)
