@@ -19,11 +19,20 @@ class NotImplementedForSymbol(MXNetError):
 
 
 def caller():
-    """``"file:line"`` of the innermost frame outside mxlite; None where there is none."""
+    """``"file:line"`` of the innermost frame outside mxlite, ``"In[3]:2"`` in a notebook; None where there is none."""
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_globals.get("__name__", "")
         if name != _INSIDE and not name.startswith(_INSIDE + "."):
-            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+            file = frame.f_code.co_filename
+            return f"{_cell(file) if name == '__main__' else file}:{frame.f_lineno}"
         frame = frame.f_back
     return None
+
+
+def _cell(file):
+    """IPython's label of the cell that it compiled as `file`, ``In[3]``; `file` itself where it is no cell."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if hasattr(ipython, "get_ipython") else None
+    label = getattr(getattr(shell, "compile", None), "format_code_name", lambda _: None)(file)
+    return label[1] if label else file

@@ -170,7 +170,7 @@ class Executor:
         self._monitor, self._monitor_all = callback, monitor_all
 
     def _run_monitored(self, is_train):
-        """A forward whose every visible entry is shown to the monitor, from a program of its own that keeps them all."""
+        """A forward that shows every visible entry to the monitor, from a program of its own that keeps them all."""
         from .symbol.symbol import entry_name
         for node, index, array, is_input, label in self._bound.forward_monitored(is_train):
             if is_input and not self._monitor_all:
@@ -192,7 +192,8 @@ class Executor:
         """The graph as text, closed by the bytes that the executor allocated."""
         total = self.memory_plan()
         mb = (total["planned"] + total["workspace"]) / 2**20
-        return self._symbol.debug_str() + f"Total {mb:.6g} MB allocated\nTotal {total['workspace']} bytes of workspace\n"
+        return (self._symbol.debug_str() + f"Total {mb:.6g} MB allocated\n"
+                f"Total {total['workspace']} bytes of workspace\n")
 
     def get_optimized_symbol(self):
         """The symbol that runs."""

@@ -58,7 +58,7 @@ def table(bound, mode=None):
     widths = [max(len(r[c]) for r in rows) for c in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(w) for cell, w in zip(r, widths)).rstrip() for r in rows]
     m = bound.memory_plan(mode)
-    lines.append(f"arena {m['arena']} bytes: entries {m['entries']}, workspace {m['workspace']}; outputs {m['outputs']}; "
-                 f"planned {m['planned']} (lower bound {m['lower_bound']}); arguments {m['arguments']}, gradients "
-                 f"{m['gradients']}, auxiliary {m['auxiliary']}")
+    lines.append(f"arena {m['arena']} bytes: entries {m['entries']}, workspace {m['workspace']}; outputs "
+                 f"{m['outputs']}; planned {m['planned']} (lower bound {m['lower_bound']}); arguments "
+                 f"{m['arguments']}, gradients {m['gradients']}, auxiliary {m['auxiliary']}")
     return "\n".join(lines)

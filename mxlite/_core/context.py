@@ -60,8 +60,22 @@ def gpu_reason(ctx):
             f"Use mx.cpu(), or mx.gpu() if mx.context.num_gpus() else mx.cpu().")
 
 
+def as_context(ctx):
+    """`ctx` itself, or the Context that a text like ``'cpu(0)'`` or ``'gpu'`` stands for; TypeError for anything else."""
+    if isinstance(ctx, Context):
+        return ctx
+    if not isinstance(ctx, str):
+        raise TypeError(f"ctx must be a Context such as mx.cpu(), got {type(ctx).__name__} {ctx!r}")
+    kind, _, number = ctx.partition("(")
+    if number and not (number.endswith(")") and number[:-1].isdigit()):
+        raise MXNetError(f"{ctx!r} names no device: expected a text like 'cpu(0)'")
+    return Context(kind, int(number[:-1]) if number else 0)
+
+
 def check_usable(ctx):
     """`ctx` itself, or MXNetError where this build cannot use it."""
+    if not isinstance(ctx, Context):
+        raise TypeError(f"ctx must be a Context such as mx.cpu(), got {type(ctx).__name__} {ctx!r}")
     if ctx.device_typeid == 2:
         raise MXNetError(gpu_reason(ctx))
     return ctx

@@ -70,6 +70,7 @@ class Bound:
         self.arena = Arena() if share is None else share.arena
         self.programs = {}
         self.token = object()
+        self.drawn = None           # (seed, step) of the last forward's random numbers
         self.state = None           # the mode whose forward the arena holds; with a third item once backward ran
         self.head_grad_arrays = {}
         g = Indexed(self.entries)
@@ -251,7 +252,7 @@ class Bound:
         mode = (is_train, True if is_train and self.wants_gradients() else None)
         lowered = self.program(mode)
         self._run(lowered, 0, lowered.program.boundary)
-        self.state = mode
+        self.state, self.drawn = mode, lowered.program.rng_state
 
     def _backward(self, head_grads, is_train):
         forward_train = True if self.state is None else self.state[0]
@@ -272,9 +273,9 @@ class Bound:
             # The activations that this backward reads are not in the arena (the forward ran another program, an
             # earlier backward or a sharer of the arena wrote over them): compute them again, with the same random
             # numbers.
-            if self.state is not None:
-                lowered.program.rng_state = self.programs[self.state[:2]].program.rng_state
-            self._run(lowered, 0, lowered.program.boundary, redraw=self.state is None)
+            if self.drawn is not None:
+                lowered.program.rng_state = self.drawn
+            self._run(lowered, 0, lowered.program.boundary, redraw=self.drawn is None)
         self._run(lowered, lowered.program.boundary, lowered.program.n)
         self.state = (*mode, "spent")
         for array in self.grads:
@@ -329,7 +330,7 @@ class Bound:
             self.programs["monitored", is_train] = (lowered, entries)
         lowered, entries = self.programs["monitored", is_train]
         self._run(lowered, 0, lowered.program.n)
-        self.state = None
+        self.state, self.drawn = (is_train, None), lowered.program.rng_state
         g = lowered.graph
         out = []
         for row, node in enumerate(g.nodes):

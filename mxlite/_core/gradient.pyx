@@ -87,8 +87,9 @@ def gradient(Indexed g, list shapes, list dtypes, wrt):
             continue
         first = g.row_ptr[row]
         dys = [pending[first + i] for i in range(node.n_out)]
-        # A loss declares its gradient whatever arrives, so also where nothing does: behind BlockGrad, say.
-        if node.op.grad is None or (not node.op.loss and all([d is None for d in dys])):
+        # A loss declares its gradient whatever arrives, so also where nothing does: behind BlockGrad, say. And
+        # auxiliary states move in backward, even if all gradients are zero.
+        if node.op.grad is None or (not node.op.loss and n_aux(node) == 0 and all([d is None for d in dys])):
             continue
         F.of = node
         n = Forward()
@@ -99,7 +100,7 @@ def gradient(Indexed g, list shapes, list dtypes, wrt):
         n.out_shapes = [shapes[first + i] for i in range(node.n_out)]
         n.out_dtypes = [dtypes[first + i] for i in range(node.n_out)]
         for i in range(node.n_visible):
-            if dys[i] is None and node.n_visible > 1:
+            if dys[i] is None and (node.n_visible > 1 or n_aux(node)):
                 dys[i] = F.zeros_like(n.outputs[i])
         try:
             result = node.op.grad(F, n, *dys)

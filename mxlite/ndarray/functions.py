@@ -1,4 +1,5 @@
 """``nd.op`` for every record, made on first use from the registry."""
+from .._core.context import as_context
 from .._core.invoke import OpFunction
 from .._core.ndarray import NDArrayBase
 from ..calls import all_inputs, split_call, unknown_argument
@@ -18,11 +19,10 @@ def get(name):
 def _split(record, args, kwargs):
     """Arguments of a call -> (input arrays in order, parameter values, context or None)."""
     ctx = kwargs.get("ctx")
-    if ctx is not None and not isinstance(ctx, str):
+    if ctx is not None:
+        ctx = as_context(ctx)
         kwargs = {**kwargs, "ctx": str(ctx)} if "ctx" in record.params else {
             k: v for k, v in kwargs.items() if k != "ctx"}
-    else:
-        ctx = None
     inputs, by_name, values, rest = split_call(record, args, kwargs, _is_array, "NDArrays")
     if rest:
         raise TypeError(unknown_argument(record, next(iter(rest))))

@@ -87,8 +87,8 @@ regression("MAE", "mae", "Passes the data on; the gradient is that of the absolu
 
 class MakeLoss(Op):
     """Passes the data on, as a loss: its gradient is `grad_scale`, divided by the batch size (`normalization`
-    ``batch``) or by the number of elements above `valid_thresh` (``valid``, at least 1)
-    whatever arrives from above."""
+    ``batch``; MXNet counts every axis but the last) or by the number of elements above `valid_thresh` (``valid``, at
+    least 1), whatever arrives from above."""
 
     params = {
         "grad_scale": Param(real, 1.0, "the gradient"),
@@ -120,14 +120,13 @@ class _backward_MakeLoss(Op):
                S((3, 4), normalization="valid", valid_thresh=9.0), S((0, 4), normalization="batch"))
 
     def launch(p, ins, outs):
-        batch = ins[0][0] if ins[0] else 1
-        return {"grad_scale": p.grad_scale / (max(batch, 1) if p.normalization == "batch" else 1),
+        return {"grad_scale": p.grad_scale / (max(size(ins[0][:-1]), 1) if p.normalization == "batch" else 1),
                 "valid_thresh": p.valid_thresh, "valid": p.normalization == "valid"}
 
     def ref(xp, p, data):
         scale = p.grad_scale
         if p.normalization == "batch":
-            scale = scale / max(data.shape[0] if data.ndim else 1, 1)
+            scale = scale / max(size(data.shape[:-1]), 1)
         elif p.normalization == "valid":
             scale = scale / xp.maximum((data > p.valid_thresh).sum(), 1)
         return xp.zeros_like(data) + xp.asarray(scale, dtype=data.dtype)

@@ -1,0 +1,165 @@
+"""The executor's promises that no single operator shows: modes, repeated and late backwards, sharing, monitoring."""
+import numpy as np
+import pytest
+
+import mxlite as mx
+
+
+def dropout_executor():
+    net = mx.sym.broadcast_mul(mx.sym.Dropout(mx.sym.Variable("x"), p=0.5, name="drop"), mx.sym.full((1,), 3, name="const"),
+                               name="three")
+    executor = net.simple_bind(mx.cpu(), x=(200,))
+    executor.arg_dict["x"][:] = 1
+    return executor
+
+
+def mask(executor):
+    return (executor.outputs[0].asnumpy() != 0).astype("float32") * 6
+
+
+def test_backward_uses_the_forwards_mask_however_often():
+    executor = dropout_executor()
+    ones = mx.nd.ones((200,))
+    executor.forward(is_train=True)
+    want = mask(executor)
+    for _ in range(3):
+        executor.backward(ones)
+        np.testing.assert_array_equal(executor.grad_dict["x"].asnumpy(), want)
+    executor.forward(is_train=True)
+    assert not np.array_equal(mask(executor), want)
+
+
+def test_backward_after_inference_is_that_of_inference():
+    executor = dropout_executor()
+    executor.forward(is_train=False)
+    executor.backward(mx.nd.ones((200,)))
+    np.testing.assert_array_equal(executor.grad_dict["x"].asnumpy(), np.full(200, 3, "float32"))
+
+
+def test_backward_after_a_monitored_forward_has_its_mask():
+    executor = dropout_executor()
+    seen = []
+    executor.set_monitor_callback(lambda name, array: seen.append((name, array.asnumpy())))
+    executor.forward(is_train=True)
+    assert [n for n, _ in seen] == ["drop_output", "const_output", "three_output"]
+    np.testing.assert_array_equal(seen[2][1], executor.outputs[0].asnumpy())
+    executor.backward(mx.nd.ones((200,)))
+    np.testing.assert_array_equal(executor.grad_dict["x"].asnumpy(), mask(executor))
+
+
+def test_sharing_an_arena_keeps_gradients_right():
+    x = mx.sym.Variable("x")
+    net = mx.sym.tanh(mx.sym.exp(x) * x)
+    first = net.simple_bind(mx.cpu(), x=(5,))
+    second = net.bind(mx.cpu(), {"x": mx.nd.array([5, 4, 3, 2, 1])}, {"x": mx.nd.zeros((5,))}, shared_exec=first)
+    values = np.array([-1.0, -0.5, 0.1, 0.2, 0.3], "float32")
+    first.arg_dict["x"][:] = values
+    first.forward(is_train=True)
+    second.forward(is_train=True)           # overwrites what the first one's backward would read
+    first.backward(mx.nd.ones((5,)))
+    e = np.exp(values)
+    want = (1 - np.tanh(e * values) ** 2) * (e * values + e)
+    np.testing.assert_allclose(first.grad_dict["x"].asnumpy(), want, rtol=1e-5)
+
+
+def test_grad_req_add_null_and_write_side_by_side():
+    a, b, c = (mx.sym.Variable(n) for n in "abc")
+    executor = (a * b + c).simple_bind(mx.cpu(), grad_req={"a": "write", "b": "add", "c": "null"}, a=(3,), b=(3,),
+                                       c=(3,))
+    executor.arg_dict["a"][:] = 2
+    executor.arg_dict["b"][:] = 5
+    executor.grad_dict["b"][:] = 100
+    assert executor.grad_dict["c"] is None
+    for _ in range(2):
+        executor.forward(is_train=True)
+        executor.backward(mx.nd.ones((3,)))
+    assert executor.grad_dict["a"].asnumpy().tolist() == [5, 5, 5]
+    assert executor.grad_dict["b"].asnumpy().tolist() == [104, 104, 104]
+
+
+def test_an_argument_without_a_path_gets_zeros():
+    a, b = mx.sym.Variable("a"), mx.sym.Variable("b")
+    executor = (a + mx.sym.BlockGrad(b)).simple_bind(mx.cpu(), a=(2,), b=(2,))
+    executor.grad_dict["b"][:] = 7
+    executor.forward(is_train=True)
+    executor.backward(mx.nd.ones((2,)))
+    assert executor.grad_dict["b"].asnumpy().tolist() == [0, 0]
+
+
+def test_one_gradient_for_two_arguments_and_one_array_for_two_arguments():
+    a, b = mx.sym.Variable("a"), mx.sym.Variable("b")
+    x = mx.nd.array([1.0, 2.0])
+    executor = (a + b).bind(mx.cpu(), {"a": x, "b": x}, {"a": mx.nd.zeros((2,)), "b": mx.nd.zeros((2,))})
+    assert executor.forward(is_train=True)[0].asnumpy().tolist() == [2, 4]
+    executor.backward(mx.nd.array([3.0, 4.0]))
+    assert executor.grad_dict["a"].asnumpy().tolist() == executor.grad_dict["b"].asnumpy().tolist() == [3, 4]
+
+
+def test_a_variable_head_is_the_bound_array_and_duplicate_heads_share():
+    x = mx.sym.Variable("x")
+    y = mx.sym.exp(x)
+    executor = mx.sym.Group([x, y, y]).bind(mx.cpu(), {"x": mx.nd.zeros((2,))})
+    heads = executor.forward()
+    executor.arg_dict["x"][:] = 9
+    assert heads[0].asnumpy().tolist() == [9, 9]
+    assert heads[1].address == heads[2].address
+
+
+def test_writing_into_an_argument_is_seen():
+    executor = (mx.sym.Variable("x") * 2).bind(mx.cpu(), {"x": mx.nd.ones((2,))})
+    executor.arg_dict["x"][0] = 9
+    assert executor.forward()[0].asnumpy().tolist() == [18, 2]
+    assert executor.forward(x=np.array([1.0, 3.0]))[0].asnumpy().tolist() == [2, 6]
+
+
+def test_second_order_through_the_gradient_of_the_gradient():
+    """Backward is graph: differentiating what a record's gradient builds gives second derivatives."""
+    from mxlite.ops import RECORDS
+
+    from . import reference as R
+    values = np.linspace(-1, 1, 7)
+    op = RECORDS["tanh"]
+    y = np.tanh(values)
+    F = R.Eager()
+    node = R.Node(op, op.parse({}), [values], [y])
+    first = op.grad(F, node, np.ones(7))
+    np.testing.assert_allclose(first, 1 - y ** 2, rtol=1e-9)
+    back = RECORDS["_backward_tanh"]
+    assert back.grad is not None
+    node = R.Node(back, back.parse({}), [np.ones(7), y], [first])
+    _, through_y = back.grad(F, node, np.ones(7))
+    np.testing.assert_allclose(through_y * (1 - y ** 2), -2 * y * (1 - y ** 2), rtol=1e-9)
+
+
+def test_batchnorm_statistics_change_in_backward_once_a_call():
+    net = mx.sym.BatchNorm(mx.sym.Variable("x"), name="bn", momentum=0.5)
+    executor = net.simple_bind(mx.cpu(), x=(4, 2))
+    executor.arg_dict["x"][:] = np.array([[0, 1], [2, 3], [4, 5], [6, 7]])
+    executor.arg_dict["bn_gamma"][:] = 1
+    executor.aux_dict["bn_moving_var"][:] = 1
+    executor.forward(is_train=True)
+    assert executor.aux_dict["bn_moving_mean"].asnumpy().tolist() == [0, 0]
+    executor.backward(mx.nd.ones((4, 2)))
+    assert executor.aux_dict["bn_moving_mean"].asnumpy().tolist() == [1.5, 2]
+    assert executor.aux_dict["bn_moving_var"].asnumpy().tolist() == [3, 3]
+
+
+def test_gradient_of_a_symbol():
+    a, b = mx.sym.Variable("a"), mx.sym.Variable("b")
+    gradient = (a * b).gradient(["b", "a"])
+    db, da = gradient.eval(a=mx.nd.array([2.0]), b=mx.nd.array([5.0]))
+    assert (da.asscalar(), db.asscalar()) == (5, 2)
+    with pytest.raises(mx.MXNetError, match="'z' is no argument"):
+        (a * b).gradient(["z"])
+
+
+def test_reshape_shares_parameters():
+    net = mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=3, name="fc")
+    big = net.simple_bind(mx.cpu(), data=(8, 4))
+    big.arg_dict["fc_weight"][:] = 1
+    small = big.reshape(data=(2, 4))
+    assert small.forward(data=np.ones((2, 4), "float32"))[0].shape == (2, 3)
+    big.arg_dict["fc_weight"][:] = 2
+    assert small.forward()[0].asnumpy()[0, 0] == 8
+    with pytest.raises(mx.MXNetError, match="grows"):
+        small.reshape(data=(16, 4))
