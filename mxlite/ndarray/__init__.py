@@ -1,9 +1,7 @@
 """``mx.nd``: arrays and imperative operators. Every operator of the registry is here under its MXNet names."""
-import sys as _sys
-import types as _types
-
 from .. import calls as _calls
 from .. import fluent as _fluent
+from .. import namespace as _namespace
 from ..ops.record import REGISTRY as _REGISTRY
 from . import arithmetic as _arithmetic
 from . import functions as _functions
@@ -24,8 +22,9 @@ def __getattr__(name):
     """Operators are made on first use and kept."""
     if name.startswith("__"):
         raise AttributeError(name)
-    if name in ("random", "op"):
-        return _sub(name)
+    if name == "random":
+        from .. import random
+        return random
     function = _functions.get(name)
     globals()[name] = function
     return function
@@ -35,29 +34,4 @@ def __dir__():
     return sorted({*globals(), *_calls.public_names(), "random", "op"})
 
 
-def _sub(name):
-    if name == "random":
-        from .. import random
-        return random
-    return op
-
-
-class _Operators(_types.ModuleType):
-    """A namespace that holds operators alone: ``mx.nd.op`` the public ones, ``mx.nd._internal`` the underscored."""
-
-    def __init__(self, name, names):
-        super().__init__(name, "Operators, made on first use.")
-        self._names = names
-
-    def __getattr__(self, name):
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return _functions.get(name)
-
-    def __dir__(self):
-        return sorted(self._names())
-
-
-op = _Operators(f"{__name__}.op", _calls.public_names)
-_internal = _Operators(f"{__name__}._internal", _calls.internal_names)
-_sys.modules[op.__name__], _sys.modules[_internal.__name__] = op, _internal
+op, _internal = _namespace.pair(__name__, _functions.get)

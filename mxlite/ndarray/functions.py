@@ -19,7 +19,7 @@ def get(name):
 def _split(record, args, kwargs):
     """Arguments of a call -> (input arrays in order, parameter values, context or None)."""
     ctx = kwargs.get("ctx")
-    if ctx is not None:
+    if ctx is not None and ctx != "":
         ctx = as_context(ctx)
         kwargs = {**kwargs, "ctx": str(ctx)} if "ctx" in record.params else {
             k: v for k, v in kwargs.items() if k != "ctx"}

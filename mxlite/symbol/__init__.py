@@ -1,9 +1,7 @@
 """``mx.sym``: symbols and the operators that compose them, under their MXNet names."""
-import sys as _sys
-import types as _types
-
 from .. import calls as _calls
 from .. import fluent as _fluent
+from .. import namespace as _namespace
 from ..ops.record import REGISTRY as _REGISTRY
 from . import functions as _functions
 from .creation import arange, eye, full, linspace, ones, zeros
@@ -36,22 +34,4 @@ def __dir__():
     return sorted({*globals(), *_calls.public_names(), "random"})
 
 
-class _Operators(_types.ModuleType):
-    """A namespace that holds operators alone: ``mx.sym.op`` the public ones, ``mx.sym._internal`` the underscored."""
-
-    def __init__(self, name, names):
-        super().__init__(name, "Operators, made on first use.")
-        self._names = names
-
-    def __getattr__(self, name):
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return _functions.get(name)
-
-    def __dir__(self):
-        return sorted(self._names())
-
-
-op = _Operators(f"{__name__}.op", _calls.public_names)
-_internal = _Operators(f"{__name__}._internal", _calls.internal_names)
-_sys.modules[op.__name__], _sys.modules[_internal.__name__] = op, _internal
+op, _internal = _namespace.pair(__name__, _functions.get)
