@@ -21,17 +21,19 @@ MOST_NODES = 40
 STEP = 1e-4             # how far the inputs of a node are moved to see whether it is stable there
 AMPLIFICATION = 30      # and how many times further its outputs and gradients may move
 
-# Two libraries compute the same function in another order of additions, so they differ by a few roundings a node, and
-# a graph is at most 40 nodes that each amplify little on the whole. Errors are measured against the largest element of
-# an array, because an element that is small by cancellation keeps the error of its large terms.
-# float32: 40 nodes of 2^-24 with growth of 10 to 40 on the way, e.g. through a mean of squares into a reciprocal.
-# float64: MXNet keeps parameters (scalars of clip, grad_scale, eps, ...) and constants (pi / 180, 2 / sqrt(pi), digamma)
-# in float32, so its float64 results are only good to about 2^-24 times the same growth.
-TOLERANCE = {"float32": dict(rtol=2e-4, atol=2e-5), "float64": dict(rtol=2e-6, atol=2e-7)}
+# Two libraries add and round in another order, so results differ by roundings that the rest of the graph amplifies.
+# By how much is measured, not guessed: `noise` is the largest difference, in any element of an array, between the graph
+# evaluated by NumPy in float32 and in float64. Errors are allowed up to
+#     atol + rtol * (largest element) + noises * noise
+# The largest element, because one that is small by cancellation keeps the error of its large terms. rtol stands for
+# functions that one side knows to a few roundings only (float32: tanh, gamma, softmax ...). In float64, MXNet keeps
+# parameters (clip's bounds, grad_scale, eps) and constants (pi / 180, 2 / sqrt(pi), digamma) in float32: again noise.
+TOLERANCE = {"float32": dict(rtol=2e-5, atol=1e-5, noises=16), "float64": dict(rtol=2e-7, atol=2e-8, noises=4)}
+MOST_NOISE = 3e-3       # of an array's largest element: more would hide an error
 
 
-def assert_close(got, want, dtype, what):
-    """Same shape, dtype and finite places, and no element off by more than `dtype`'s tolerance."""
+def assert_close(got, want, dtype, what, noise=0.0):
+    """Same shape, dtype and finite places, and no element off by more than the tolerance of `dtype`."""
     assert got.shape == want.shape and got.dtype == want.dtype, \
         f"{what}: {got.dtype}{got.shape} where {want.dtype}{want.shape} is expected"
     if got.dtype.kind != "f":
@@ -40,9 +42,17 @@ def assert_close(got, want, dtype, what):
     assert np.array_equal(np.isfinite(got), np.isfinite(want)), f"{what}: {got} where {want} is expected"
     tolerance = TOLERANCE["float32" if got.dtype == np.float32 else dtype]
     a, b = got[np.isfinite(want)].astype("f8"), want[np.isfinite(want)].astype("f8")
-    limit = tolerance["atol"] + tolerance["rtol"] * np.abs(b).max(initial=0)
+    size = np.abs(b).max(initial=0)
+    allowed = tolerance["atol"] + tolerance["rtol"] * size + tolerance["noises"] * min(noise, MOST_NOISE * max(size, 1))
     off = np.abs(a - b).max(initial=0)
-    assert off <= limit, f"{what}: off by {off:.3g}, allowed {limit:.3g}\n got {got}\nwant {want}"
+    assert off <= allowed, f"{what}: off by {off:.3g}, allowed {allowed:.3g}\n got {got}\nwant {want}"
+
+
+def noise(graph):
+    """(for every output, by name for every gradient): how far NumPy's float32 is from its float64 on that graph."""
+    (outs, grads), (wide_outs, wide_grads) = (eager(graph, dtype) for dtype in ("float32", "float64"))
+    return ([float(np.abs(a.astype("f8") - b).max(initial=0)) for a, b in zip(outs, wide_outs)],
+            {k: graph.rounds * float(np.abs(grads[k].astype("f8") - wide_grads[k]).max(initial=0)) for k in grads})
 
 
 class Graph:
@@ -60,6 +70,11 @@ class Graph:
         """Names of the operators of all nodes, as in JSON."""
         return [n["op"] for n in json.loads(self.symbol.tojson())["nodes"] if n["op"] != "null"]
 
+    def shares_inputs(self):
+        """Does some entry feed two nodes?"""
+        inputs = [tuple(e[:2]) for n in json.loads(self.symbol.tojson())["nodes"] for e in n["inputs"]]
+        return len(inputs) > len(set(inputs))
+
     def bind(self):
         """(executor, head gradients) of mxlite."""
         def arrays(values):
@@ -73,19 +88,22 @@ class Graph:
         executor, heads = self.bind()
         for _ in range(self.rounds):
             executor.forward(is_train=self.is_train)
-            executor.backward(heads)
+            if self.grads:
+                executor.backward(heads)
         grads = {k: executor.grad_dict[k].asnumpy() for k in self.grads}
         return ([o.asnumpy() for o in executor.outputs], grads,
                 {k: v.asnumpy() for k, v in executor.arg_dict.items()},
                 {k: v.asnumpy() for k, v in executor.aux_dict.items()})
 
 
-def eager(graph):
-    """(outputs, gradients) of a graph by its records' references alone, node by node, in NumPy."""
+def eager(graph, dtype=None):
+    """(outputs, gradients) of a graph by its records' references alone, node by node, in NumPy.
+
+    `dtype`: that of all arguments, where it is not the graph's own."""
     args, aux = variables(graph.symbol._entries)
     values, pending = {}, {}
     for node, arrays in [(n, graph.args) for n in args] + [(n, graph.aux) for n in aux]:
-        values[node, 0] = arrays[node.name].copy()
+        values[node, 0] = arrays[node.name].astype(dtype or graph.dtype)
     order = topological(graph.symbol._entries)
     for node in order:
         if node.op is not None:
@@ -95,11 +113,13 @@ def eager(graph):
     def arrive(entry, dy):
         pending[entry] = dy if entry not in pending else pending[entry] + dy
     for entry, dy in zip(graph.symbol._entries, graph.heads):
+        dy = dy.astype(values[entry].dtype)
         if values[entry].dtype.kind == "f":
             arrive(entry, dy)
     for node in reversed(order):
         outs = [(node, i) for i in range(node.n_out)]
-        if node.op is None or node.op.grad is None or not (node.op.loss or any(e in pending for e in outs)):
+        if node.op is None or node.op.grad is None \
+                or not (node.op.loss or node.op.aux or any(e in pending for e in outs)):
             continue
         dys = [pending.get(e) for e in outs]
         for i in range(node.n_visible):
@@ -286,7 +306,11 @@ class Builder:
         return ys
 
 
-BROKEN_ADD = {"mean", "SoftmaxOutput", "LinearRegressionOutput", "LogisticRegressionOutput", "MAERegressionOutput"}
+# Operator and input whose gradient MXNet 1.9.1 does not add to what is there: it overwrites, or scales the sum. None:
+# every input.
+BROKEN_ADD = {("FullyConnected", "bias"), ("Convolution", "bias"), ("Convolution", "data"), ("BatchNorm", "gamma"), *(
+    (name, None) for name in ["mean", "SoftmaxOutput", "LinearRegressionOutput", "LogisticRegressionOutput", "Pooling",
+                              "MAERegressionOutput", "MakeLoss", "clip", "reverse", "elemwise_add"])}
 OPERATORS = {}          # name of a way to grow a graph -> (family, function of a Builder)
 
 
@@ -299,6 +323,9 @@ def way(family, *names):
     return register
 
 
+JSON_NAMES = {  # ways whose name is not the operator's in JSON
+    "identity": "_copy", "zeros": "_zeros", "ones": "_ones", "arange": "_arange", "uniform": "_random_uniform",
+    "normal": "_random_normal"}
 UNARY = {   # operator: the interval of inputs on which it neither blows up nor leaves its domain
     "abs": (-3, 3), "arccos": (-.8, .8), "arccosh": (1.3, 4), "arcsin": (-.8, .8), "arcsinh": (-3, 3),
     "arctan": (-3, 3), "arctanh": (-.8, .8), "cbrt": (.2, 4), "ceil": (-3, 3), "cos": (-3, 3), "cosh": (-2, 2),
@@ -312,9 +339,16 @@ UNARY = {   # operator: the interval of inputs on which it neither blows up nor 
     "ones_like": (-9, 9), "make_loss": (-9, 9)}
 
 
-@way("unary", *UNARY)
+@way("unary", *(n for n in UNARY if n != "hard_sigmoid"))
 def unary(b, name):
     return b.node(name, [b.fit(b.pick(), *UNARY[name])])
+
+
+@way("unary")
+def hard_sigmoid(b):
+    # MXNet writes its gradient over the one that arrives, which other nodes may still read: it gets one of its own.
+    made = b.node("hard_sigmoid", [b.fit(b.pick(), *UNARY["hard_sigmoid"])], keep=False)
+    return made and b.node("_mul_scalar", made, scalar=2)
 
 
 @way("unary")
@@ -477,7 +511,10 @@ def LeakyReLU(b):
     params = dict(act_type=kind)
     if kind in ("leaky", "elu") and b.chance(0.5):
         params["slope"] = round(float(b.rng.uniform(0.05, 0.5)), 2)
-    return b.node("LeakyReLU", [b.fit(b.pick((2, 3, 4) if kind == "prelu" else None), -3, 3)], **params)
+    made = b.node("LeakyReLU", [b.fit(b.pick((2, 3, 4) if kind == "prelu" else None), -3, 3)], **params)
+    if made and kind == "prelu":    # MXNet may write the data's gradient over what gamma's is then computed from
+        b.constant.add(made[0][0].inputs[1][0].name)
+    return made
 
 
 @way("normalisation")
@@ -795,7 +832,9 @@ def build(seed, ops, dtype, is_train):
             family, grow = OPERATORS[queue.pop(0) if queue else next(filler)]
             if grow(b):
                 families.add(family)
-        return finish(b, seed, ops)
+        graph = finish(b, seed, ops)
+        graph.families = families
+        return graph
 
 
 def finish(b, seed, ops):
@@ -821,15 +860,25 @@ def finish(b, seed, ops):
     names = symbol.list_arguments()
     args = {k: b.args[k] for k in names}
     reqs = {k: "null" if k in b.constant else b.one("write", "write", "add", "add", "null") for k in names}
-    # MXNet 1.9.1 does not add: these scale or overwrite the gradient that is there, so nothing can be compared.
     for node in topological(heads):
-        if node.op is not None and node.op.name in BROKEN_ADD:
-            reqs.update({e[0].name: "write" for e in node.inputs if reqs.get(e[0].name) == "add"})
+        if node.op is not None:
+            for e, label in zip(node.inputs, node.op.input_names(node.p, len(node.inputs))):
+                if {(node.op.name, None), (node.op.name, label)} & BROKEN_ADD and reqs.get(e[0].name) == "add":
+                    reqs[e[0].name] = "write"
+    # MXNet writes no gradient of the bias where none of the weight is wanted.
+    for node in topological(heads):
+        if node.op is not None and node.op.name in ("FullyConnected", "Convolution") and not node.p.no_bias \
+                and reqs[node.inputs[1][0].name] == "null":
+            reqs[node.inputs[2][0].name] = "null"
     # Of the gradients given for an entry that is a head twice, MXNet takes the last alone.
     given = [0 if e in heads[i + 1:] else 1 for i, e in enumerate(heads)]
     grads = {k: rng.uniform(-1, 1, args[k].shape).astype(b.dtype) for k in names if reqs[k] != "null"}
     head_grads = [scale * rng.uniform(-1, 1, b.of(e).shape).astype(b.of(e).dtype if b.of(e).dtype.kind != "f" else
                                                                    b.dtype) for e, scale in zip(heads, given)]
+    # Without the indices that only its training forward keeps, MXNet's max pooling returns garbage from backward.
+    if not b.is_train and b.dtype == "float32" and any(
+            n.op.name == "Pooling" and n.p.pool_type == "max" for n in topological(heads) if n.op):
+        reqs, grads = dict.fromkeys(reqs, "null"), {}
     # MXNet overwrites the gamma that fix_gamma ignores with 1.
     overwritten = {n.inputs[1][0].name for n in b.made if n.op.name == "BatchNorm" and n.p.fix_gamma}
     return Graph(symbol=symbol, args=args, aux={k: b.aux[k] for k in symbol.list_auxiliary_states()}, reqs=reqs,
@@ -839,9 +888,12 @@ def finish(b, seed, ops):
 
 
 @st.composite
-def graphs(draw, dtypes=("float32", "float32", "float32", "float64"), least=4, most=24, is_train=None):
+def graphs(draw, dtypes=("float32", "float32", "float32", "float64"), least=8, most=32, is_train=None):
     """Random graphs. Hypothesis shrinks the list of operators; the seed decides everything else."""
-    ops = draw(st.lists(st.sampled_from(sorted(OPERATORS)), min_size=least, max_size=most))
-    seed = draw(st.integers(0, 2**32 - 1))
+    seed = draw(st.integers(0, 2**64 - 1))
+    # Hypothesis likes to repeat choices; which operator a slot stands for is left to the seed, so all come up evenly.
+    slots = draw(st.lists(st.integers(0, 2**16), min_size=least, max_size=most))
+    names = sorted(OPERATORS)
+    ops = [names[np.random.default_rng([seed, i, slot]).integers(len(names))] for i, slot in enumerate(slots)]
     dtype = draw(st.sampled_from(dtypes))
     return build(seed, ops, dtype, draw(st.booleans()) if is_train is None else is_train)

@@ -6,8 +6,8 @@ import mxlite as mx
 
 
 def dropout_executor():
-    net = mx.sym.broadcast_mul(mx.sym.Dropout(mx.sym.Variable("x"), p=0.5, name="drop"), mx.sym.full((1,), 3, name="const"),
-                               name="three")
+    dropped = mx.sym.Dropout(mx.sym.Variable("x"), p=0.5, name="drop")
+    net = mx.sym.broadcast_mul(dropped, mx.sym.full((1,), 3, name="const"), name="three")
     executor = net.simple_bind(mx.cpu(), x=(200,))
     executor.arg_dict["x"][:] = 1
     return executor

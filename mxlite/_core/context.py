@@ -61,7 +61,7 @@ def gpu_reason(ctx):
 
 
 def as_context(ctx):
-    """`ctx` itself, or the Context that a text like ``'cpu(0)'`` or ``'gpu'`` stands for; TypeError for anything else."""
+    """`ctx` itself, or the Context that a text like ``'cpu(0)'`` or ``'gpu'`` stands for; else TypeError."""
     if isinstance(ctx, Context):
         return ctx
     if not isinstance(ctx, str):

@@ -70,18 +70,17 @@ cdef class OpFunction:
     """A callable for one operator under one name."""
     cdef readonly object record
     cdef public str __name__
-    cdef public object __doc__, __signature__
-    cdef object splitter         # the slow path's argument parser
+    cdef public object __doc__
+    cdef object face             # the module that reads arguments (``split``), shows signatures, and finds functions
     cdef dict plans              # parameter key -> list of CallPlan, most recent first
     cdef list plain              # plans of calls with arrays alone
     cdef list keyed              # (keywords, plans) of calls with arrays followed by keywords, most recent first
     cdef int n_plain             # how many arrays such a call has; -1: any number
 
-    def __init__(self, record, name, splitter, doc=None, signature=None):
-        self.record, self.splitter = record, splitter
+    def __init__(self, record, name, face):
+        self.record, self.face = record, face
         self.__name__ = name
-        self.__doc__ = record.__doc__ if doc is None else doc
-        self.__signature__ = signature
+        self.__doc__ = record.__doc__
         self.plans, self.plain, self.keyed = {}, [], []
         self.n_plain = -1
         if not record.variadic and not callable(record.inputs) and not record.dynamic:
@@ -91,7 +90,11 @@ cdef class OpFunction:
         return f"<function {self.__name__}>"
 
     def __reduce__(self):
-        return _by_name, (self.record.name, self.__name__)
+        return self.face.get, (self.__name__,)
+
+    @property
+    def __signature__(self):
+        return self.face.signature(self.record)
 
     def __call__(self, *args, **kwargs):
         cdef tuple inputs
@@ -174,7 +177,7 @@ cdef class OpFunction:
         cdef dict taken = dict(kwargs)
         out = kwargs.pop("out", None)
         kwargs.pop("name", None)
-        given, values, ctx = self.splitter(record, args, kwargs)
+        given, values, ctx = self.face.split(record, args, kwargs)
         inputs = tuple(given)
         dynamic = record.dynamic
         key = None
@@ -465,8 +468,3 @@ cdef int remember(list plans, CallPlan plan) except -1:
     if len(plans) > PLANS_KEPT:
         plans.pop()
     return 0
-
-
-def _by_name(record, name):
-    from .. import ndarray
-    return getattr(ndarray, name, None) or getattr(ndarray._internal, name)

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Calls one C kernel on buffers, without graph or arrays: for kernel tests and benchmarks, and the address sanitizer."""
+"""Calls one C kernel on buffers, without graph or arrays: for kernel tests, benchmarks and the address sanitizer."""
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stdlib cimport free

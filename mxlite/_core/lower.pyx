@@ -53,7 +53,8 @@ def lower(g, rows, shapes, dtypes, plan, launches, pinned, arena, mode, n_forwar
     """The :class:`Program` for the nodes `rows`.
 
     `mode`: is_train of the forward and of the backward half; a backward node that draws its forward node's random
-    numbers again runs in that node's mode. `pinned`: entry id -> array that holds it. `arena`: the array that the plan's offsets count from. Views whose
+    numbers again runs in that node's mode. `pinned`: entry id -> array that holds it. `arena`: the array that the
+    plan's offsets count from. Views whose
     memory is their input's become no instruction at all.
     """
     base = arena.address

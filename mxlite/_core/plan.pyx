@@ -17,8 +17,8 @@ class Plan:
     """What the planner decided.
 
     ``block_of``: entry id -> block or -1 (pinned or unused); ``offset``: block -> byte offset in the arena;
-    ``inplace``: row -> {output: input} memory taken over; ``workspace``: row -> byte offset; ``entry_bytes``: size of the
-    arena for entries; ``arena_bytes``: with workspaces; ``lower_bound``: most bytes alive at once.
+    ``inplace``: row -> {output: input} memory taken over; ``workspace``: row -> byte offset; ``entry_bytes``: size of
+    the arena for entries; ``arena_bytes``: with workspaces; ``lower_bound``: most bytes alive at once.
     """
 
     __slots__ = ("block_of", "offset", "size", "birth", "death", "inplace", "workspace", "entry_bytes", "arena_bytes",

@@ -53,8 +53,8 @@ cdef class Program:
         self.code, self.tensors, self.scalars = NULL, NULL, NULL
 
     def __init__(self, list steps, list keep, int threads, int boundary):
-        """`steps`: (row, capsule or callable, ins, outs, args, scalars, work address, rng_id, is_train); ins and outs are
-        (address, shape, dtype flag), address 0 for an output that nobody reads. `keep` holds the memory alive."""
+        """`steps`: (row, capsule or callable, ins, outs, args, scalars, work address, rng_id, is_train); ins and outs
+        are (address, shape, dtype flag), address 0 for an output that nobody reads. `keep` holds the memory alive."""
         cdef int64_t looked = 0
         cdef int looked_at = 0
         cdef int i = 0, j, total = 0, n_scalars = 0

@@ -256,7 +256,7 @@ class DataParallelExecutorGroup:
             part = batches[k] if batches else batch
             split = not batches and len(self.contexts) > 1
             for descs, names, arrays in ((self.data_shapes, self.data_names, part.data),
-                                         (self.label_shapes, self.label_names, part.label)):
+                                         (self.label_shapes, self.label_names, getattr(part, "label", None))):
                 names = [d.name for d in descs] if descs else names
                 for name, array in zip(names, arrays or ()):
                     if name in inputs:

@@ -220,8 +220,9 @@ class Module(BaseModule):
         """Give parameters their values, in the order of their names.
 
         Values come from `arg_params` and `aux_params` (dicts name -> NDArray) where given, else from `initializer`.
-        A name that a given dict lacks raises RuntimeError, or is left to `initializer` if `allow_missing`. A name
-        that the symbol lacks raises ValueError, unless `allow_extra`. Without `force_init` a second call only warns.
+        A name that a given dict lacks raises RuntimeError, or is left to `initializer` if `allow_missing`. Names
+        that the symbol lacks are skipped, also without `allow_extra`, as in MXNet: the parameters of a whole network
+        initialise a part of it. Without `force_init` a second call only warns.
         """
         if self.params_initialized and not force_init:
             warnings.warn("Parameters already initialized and force_init=False. init_params call ignored.",
@@ -234,11 +235,6 @@ class Module(BaseModule):
             zeros = self._host_zeros()
             self._arg_params, self._aux_params = ({**z, **old} for z, old in
                                                   zip(zeros, (self._arg_params, self._aux_params)))
-        if not allow_extra:
-            for given, names in ((arg_params, self._arg_names), (aux_params, self._aux_names)):
-                for name in given or ():
-                    if name not in names:
-                        raise ValueError(f'Find name "{name}" that is not in the symbol; allow_extra=True skips it')
         attrs = self._symbol.attr_dict()
         for names, given, target in ((self._param_names, arg_params, self._arg_params),
                                      (self._aux_names, aux_params, self._aux_params)):
@@ -346,7 +342,8 @@ class Module(BaseModule):
     def forward(self, data_batch, is_train=None):
         """Run the network on a DataBatch, whose shapes may differ from those it was bound for.
 
-        A batch without labels runs too: the label inputs then keep what they hold.
+        A batch without labels runs too: the label inputs then keep what they hold. Of a batch only the attribute
+        `data` is needed, so a named tuple will do.
         """
         self._need("binded", "params_initialized")
         batches = data_batch if isinstance(data_batch, list) else [data_batch]
@@ -358,16 +355,18 @@ class Module(BaseModule):
         if len(shapes) != len(self._data_shapes):
             raise ValueError(f"a batch has {len(shapes)} data arrays, but {len(self._data_shapes)} were bound: "
                              f"{self._data_shapes}")
-        labels = batches[0].label or []
+        labels = getattr(batches[0], "label", None) or []
         lacks_labels = bool(labels) and not self._label_shapes
         if shapes != [tuple(desc.shape) for desc in self._data_shapes] or lacks_labels:
             self._reshape_for(batches[0], shapes, labels, len(batches))
         self._exec_group.forward(data_batch, is_train)
 
     def _reshape_for(self, batch, shapes, labels, parts):
-        data_shapes = batch.provide_data or [DataDesc(desc.name, shape, desc.dtype, desc.layout)
-                                             for desc, shape in zip(self._data_shapes, shapes)]
-        label_shapes = batch.provide_label
+        data_shapes = getattr(batch, "provide_data", None)
+        if not data_shapes:
+            data_shapes = [DataDesc(desc.name, shape, desc.dtype, desc.layout)
+                           for desc, shape in zip(self._data_shapes, shapes)]
+        label_shapes = getattr(batch, "provide_label", None)
         if not label_shapes and labels:
             old = self._label_shapes or [DataDesc(name, None) for name in self._label_names]
             label_shapes = [DataDesc(desc.name, (parts * label.shape[0],) + tuple(label.shape[1:]), desc.dtype,

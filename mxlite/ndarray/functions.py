@@ -1,8 +1,10 @@
 """``nd.op`` for every record, made on first use from the registry."""
+import sys
+
 from .._core.context import as_context
 from .._core.invoke import OpFunction
 from .._core.ndarray import NDArrayBase
-from ..calls import all_inputs, split_call, unknown_argument
+from ..calls import all_inputs, signature, split_call, unknown_argument
 from ..ops.record import find
 
 _made = {}
@@ -12,11 +14,11 @@ def get(name):
     """The :class:`OpFunction` for an operator name or alias. AttributeError, with near names, where there is none."""
     function = _made.get(name)
     if function is None:
-        function = _made[name] = OpFunction(find(name), name, _split, None, None)
+        function = _made[name] = OpFunction(find(name), name, sys.modules[__name__])
     return function
 
 
-def _split(record, args, kwargs):
+def split(record, args, kwargs):
     """Arguments of a call -> (input arrays in order, parameter values, context or None)."""
     ctx = kwargs.get("ctx")
     if ctx is not None and ctx != "":
@@ -47,3 +49,6 @@ def _split(record, args, kwargs):
 
 def _is_array(v):
     return isinstance(v, NDArrayBase)
+
+
+__all__ = ["get", "signature", "split"]

@@ -19,6 +19,6 @@ def test_planned_bytes_are_at_most_mxnets(oracle, name, shape):
                       name=name, shape=list(shape))
     theirs = int(re.search(r"Total (\d+) MB allocated", text)[1])
     plan = getattr(networks, name)(mx).simple_bind(mx.cpu(), data=shape).memory_plan()
-    print(f"{name} {shape}: planned {plan['planned'] / 2**20:.2f} MB, lower bound {plan['lower_bound'] / 2**20:.2f} MB, "
-          f"MXNet {theirs} MB")
+    print(f"{name} {shape}: planned {plan['planned'] / 2**20:.2f} MB, "
+          f"lower bound {plan['lower_bound'] / 2**20:.2f} MB, MXNet {theirs} MB")
     assert plan["planned"] <= (theirs + 1) * 2**20

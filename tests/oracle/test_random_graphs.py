@@ -3,10 +3,13 @@
 Each graph is composed here and travels as JSON text, so what MXNet runs is what mxlite wrote.
 """
 import collections
+import inspect
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+
+import mxlite as mx
 
 from .. import strategies as S
 
@@ -49,34 +52,54 @@ def compare(oracle, graph):
         assert ours == theirs, f"{what}: {ours} where {theirs} is expected"
     assert [list(p) for p in net.infer_shape(**{k: v.shape for k, v in graph.args.items()})] == shapes, shapes
     our_outputs, our_grads, our_args, our_aux = graph.run()
+    output_noise, grad_noise = S.noise(graph)
     for i, (a, b) in enumerate(zip(our_outputs, outputs)):
         if i in graph.random_heads:                     # other random numbers: shape, dtype and range can be compared
             assert (a.shape, a.dtype) == (b.shape, b.dtype) and np.abs(a - 0.75).max() < 5
         else:
-            S.assert_close(a, b, graph.dtype, f"output {output_names[i]}")
+            S.assert_close(a, b, graph.dtype, f"output {output_names[i]}", output_noise[i])
     for what, ours, other in (("gradient of", our_grads, grads), ("argument", our_args, args), ("state", our_aux, aux)):
         for name in ours.keys() - (graph.overwritten if what == "argument" else ()):
-            S.assert_close(ours[name], other[name], graph.dtype, f"{what} {name}")
+            S.assert_close(ours[name], other[name], graph.dtype, f"{what} {name}",
+                           grad_noise[name] if what == "gradient of" else 0.0)
 
 
 @pytest.mark.slow
 def test_random_graphs_equal_mxnet(oracle, capsys):
     """Derandomized: the same graphs every time. A failure prints the shrunk graph's seed, operators and JSON."""
-    counts, sizes, families = collections.Counter(), [], []
+    counts, sizes, traits = collections.Counter(), [], collections.Counter()
+
+    def check(graph):
+        try:
+            compare(oracle, graph)
+        except Exception as error:
+            error.add_note(repr(graph))
+            raise
+        ops = graph.operators()
+        counts.update(ops)
+        sizes.append(len(ops))
+        traits.update(graph.reqs.values())
+        traits["sharing"] += graph.shares_inputs()
+        assert len(graph.families) >= 3
+
+    def rare():
+        return {n: counts[n] for n in REQUIRED if counts[n] < LEAST}
 
     @settings(max_examples=GRAPHS, derandomize=True, deadline=None, database=None,
               suppress_health_check=list(HealthCheck))
     @given(S.graphs())
     def run(graph):
-        compare(oracle, graph)
-        ops = graph.operators()
-        counts.update(ops)
-        sizes.append(len(ops))
+        check(graph)
     run()
-    rare = {n: counts[n] for n in REQUIRED if counts[n] < LEAST}
+    for seed in range(GRAPHS // 2):         # hypothesis is no even sampler: what it neglected comes here
+        wanted = [way for way in S.OPERATORS if S.JSON_NAMES.get(way, way) in rare()]
+        if wanted:
+            order = np.random.default_rng(seed).permutation(wanted)[:20].tolist()
+            check(S.build(seed, order, ("float32", "float64")[seed % 4 == 0], seed % 2 == 1))
     with capsys.disabled():
-        print(f"\n{len(sizes)} random graphs of {min(sizes)} to {max(sizes)} operator nodes, {sum(sizes)} in all; "
-              f"times each operator:")
+        print(f"\n{len(sizes)} random graphs of {min(sizes)} to {max(sizes)} operator nodes, {sum(sizes)} in all, "
+              f"{traits['sharing']} with shared inputs; gradients: {traits['write']} write, {traits['add']} add, "
+              f"{traits['null']} null; times each operator:")
         row = ""
         for name, n in sorted(counts.items()):
             if len(row) > 100:
@@ -84,5 +107,41 @@ def test_random_graphs_equal_mxnet(oracle, capsys):
                 row = ""
             row += f"  {name} {n}"
         print(row)
-    assert not rare, f"operators seen fewer than {LEAST} times: {rare}"
+    assert not rare(), f"operators seen fewer than {LEAST} times: {rare()}"
     assert len(sizes) >= GRAPHS and min(sizes) >= 5 and max(sizes) <= S.MOST_NODES
+
+
+UPDATES = {     # operator: how many states, and the intervals of its parameters
+    "sgd_update": (0, {"lr": (0.01, 1)}),
+    "sgd_mom_update": (1, {"lr": (0.01, 1), "momentum": (0, 0.99)}),
+    "adam_update": (2, {"lr": (0.001, 0.1), "beta1": (0.5, 0.95), "beta2": (0.9, 0.999), "epsilon": (1e-8, 1e-3)})}
+COMMON = {"wd": (0, 0.1), "rescale_grad": (0.1, 2), "clip_gradient": (-1, 1.5)}
+
+
+@pytest.mark.parametrize("op", UPDATES)
+def test_updates_equal_mxnet(oracle, op):
+    """An update step with random parameters: the new weight and states."""
+    n_states, own = UPDATES[op]
+    rng, calls = np.random.default_rng(len(op)), []
+    for i in range(2 * LEAST):
+        dtype, shape = ("float32", "float32", "float64")[i % 3], tuple(rng.integers(1, 5, rng.integers(1, 4)).tolist())
+        params = {k: float(rng.uniform(*span)) for k, span in {**own, **COMMON}.items() if k == "lr" or rng.random() < 0.6}
+        if rng.random() < 0.3:
+            params["lazy_update"] = bool(rng.random() < 0.5)
+        arrays = [rng.uniform(-1, 1, shape).astype(dtype) for _ in range(2 + n_states)]
+        if n_states == 2:
+            arrays[3] = np.abs(arrays[3])               # a running mean of squares
+        calls.append((arrays, params))
+
+    def run(nd, op, calls):
+        result = []
+        for arrays, params in calls:
+            arrays = [nd.array(a, dtype=a.dtype) for a in arrays]
+            getattr(nd, op)(*arrays, out=arrays[0], **params)
+            result.append([a.asnumpy() for a in arrays])
+        return result
+    theirs = oracle.run(inspect.getsource(run).replace("    def run", "def run", 1).replace("\n    ", "\n")
+                        + "result = run(nd, op, calls)", op=op, calls=calls)
+    for (arrays, params), ours, other in zip(calls, run(mx.nd, op, calls), theirs):
+        for k, (a, b) in enumerate(zip(ours, other)):
+            S.assert_close(a, b, arrays[0].dtype.name, f"{op}({params}), array {k}")

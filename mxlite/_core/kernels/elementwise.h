@@ -100,7 +100,8 @@ const mxl_elementwise_table TABLE_NAME(LEVEL) = {
 
 #ifdef BASE
 #define U(name, ns, cls, value, bcls, gradient) \
-    IN_i64_##cls(VALUE, NOTHING)(int64_t, i64, name, value) IN_i64_##bcls(GRADIENT, NOTHING)(int64_t, i64, name, gradient)
+    IN_i64_##cls(VALUE, NOTHING)(int64_t, i64, name, value) \
+    IN_i64_##bcls(GRADIENT, NOTHING)(int64_t, i64, name, gradient)
 MXL_INTEGER_UNARY(U)
 #undef U
 #define B(name, cls, value, whole) PAIR(int64_t, i64, name, whole)

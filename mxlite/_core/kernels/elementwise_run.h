@@ -193,7 +193,8 @@ static int k_broadcast(mxl_call *c)
     }
     int64_t step = (rows + nt - 1) / nt;
 #pragma omp parallel for num_threads(nt) schedule(static, 1)
-    for (int t = 0; t < nt; t++) if (t * step < rows) repeat_rows(c, g, t * step, (t + 1) * step < rows ? (t + 1) * step : rows);
+    for (int t = 0; t < nt; t++)
+        if (t * step < rows) repeat_rows(c, g, t * step, (t + 1) * step < rows ? (t + 1) * step : rows);
     mxl_leave(mxl_rt, nt);
     return MXL_OK;
 }

@@ -78,7 +78,7 @@ struct ENG(job) {
     int64_t bm, bn, m_blocks, n_blocks; /* set by ENG(run) */
 };
 
-/* ---- micro-kernel: a C tile of mr x nv vectors in registers; every loop over it must be unrolled, or it spills ---- */
+/* ---- micro-kernel: a C tile of mr x nv vectors in registers; every loop over it is unrolled, or it spills ---- */
 INLINE void ENG(tile)(const int mr, const int nv, int kc, const REAL *restrict a, const REAL *restrict b, int64_t ldb,
                       REAL *restrict c, int64_t ldc, int add, const REAL *bias_m, const REAL *bias_n)
 {

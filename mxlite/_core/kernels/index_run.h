@@ -100,7 +100,8 @@ enum { ROW_SET, ROW_ADD };
 /* Rows [r0, r1) and columns [c0, c1) of the scatter, for outer [o0, o1): the tuples in their order, so every element
  * sees the same additions however the work is cut. */
 static void row_scatter_part(const index_table *t, const row_args *p, const mxl_tensor *dy, const mxl_tensor *index,
-                             const mxl_tensor *out, int kind, int64_t o0, int64_t o1, int64_t r0, int64_t r1, int64_t c0,
+                             const mxl_tensor *out, int kind, int64_t o0, int64_t o1, int64_t r0, int64_t r1,
+                             int64_t c0,
                              int64_t c1)
 {
     const int64_t e = mxl_itemsize(out->dtype), rows = row_count(p), bytes = p->inner * e;
@@ -173,7 +174,8 @@ static int row_pick(mxl_runtime *rt, const mxl_call *c, int backward)
             if (backward) memset(out + a * n * p->inner * e, 0, (size_t)((b - a) * n * p->inner * e));
             for (int64_t o = a; o < b; o++) for (int64_t i = 0; i < p->inner; i++) {
                 int64_t k = o * p->inner + i;
-                int64_t at = (o * n + mxl_inside(mxl_index(index->data, index->dtype, k), n, (int)p->mode)) * p->inner + i;
+                int64_t row = mxl_inside(mxl_index(index->data, index->dtype, k), n, (int)p->mode);
+                int64_t at = (o * n + row) * p->inner + i;
                 if (backward) row_copy(out + at * e, in + k * e, e);
                 else row_copy(out + k * e, in + at * e, e);
             }
@@ -184,7 +186,8 @@ static int row_pick(mxl_runtime *rt, const mxl_call *c, int backward)
                     memset(out + ((o * n + j) * p->inner + a) * e, 0, (size_t)((b - a) * e));
                 for (int64_t i = a; i < b; i++) {
                     int64_t k = o * p->inner + i;
-                    int64_t at = (o * n + mxl_inside(mxl_index(index->data, index->dtype, k), n, (int)p->mode)) * p->inner + i;
+                    int64_t row = mxl_inside(mxl_index(index->data, index->dtype, k), n, (int)p->mode);
+                int64_t at = (o * n + row) * p->inner + i;
                     if (backward) row_copy(out + at * e, in + k * e, e);
                     else row_copy(out + k * e, in + at * e, e);
                 }

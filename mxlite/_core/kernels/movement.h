@@ -29,7 +29,7 @@
 #define ROUNDS8(v) ROUND(4, 8, v) ROUND(2, 8, v) ROUND(1, 8, v)
 #define ROUNDS16(v) ROUND(8, 16, v) ROUND(4, 16, v) ROUND(2, 16, v) ROUND(1, 16, v)
 
-/* `rows` x `cols` of s, s_row elements apart, to `cols` x `rows` of d, d_row apart. Column blocks are outermost, so d is
+/* `rows` x `cols` of s, s_row elements apart, to `cols` x `rows` of d, d_row apart. Column blocks come first, so d is
  * written in order; each block of rows reads whole cache lines. */
 #define TRANSPOSE(t, w) \
 typedef t v_##t __attribute__((vector_size(w * sizeof(t)))); \
@@ -44,7 +44,10 @@ static void transpose_##t(const void *from, void *to, int64_t rows, int64_t cols
 { \
     const t *s = from; \
     t *d = to; \
-    if (rows == 2) { for (int64_t j = 0; j < cols; j++) { d[j * d_row] = s[j]; d[j * d_row + 1] = s[j + s_row]; } return; } \
+    if (rows == 2) { \
+        for (int64_t j = 0; j < cols; j++) { d[j * d_row] = s[j]; d[j * d_row + 1] = s[j + s_row]; } \
+        return; \
+    } \
     if (rows == 3) { \
         for (int64_t j = 0; j < cols; j++) { \
             d[j * d_row] = s[j]; d[j * d_row + 1] = s[j + s_row]; d[j * d_row + 2] = s[j + 2 * s_row]; } \
@@ -54,7 +57,8 @@ static void transpose_##t(const void *from, void *to, int64_t rows, int64_t cols
         return; } \
     int64_t whole_rows = rows - rows % w, whole_cols = cols - cols % w; \
     for (int64_t j0 = 0; j0 < whole_cols; j0 += MV_BLOCK / sizeof(t)) { \
-        int64_t j1 = j0 + MV_BLOCK / (int64_t)sizeof(t) < whole_cols ? j0 + MV_BLOCK / (int64_t)sizeof(t) : whole_cols; \
+        int64_t j1 = j0 + MV_BLOCK / (int64_t)sizeof(t); \
+        if (j1 > whole_cols) j1 = whole_cols; \
         for (int64_t i = 0; i < whole_rows; i += w) \
             for (int64_t j = j0; j < j1; j += w) tile_##t(s + i * s_row + j, d + j * d_row + i, s_row, d_row); \
         for (int64_t j = j0; j < j1; j++) \
@@ -86,7 +90,8 @@ TRANSPOSE(uint8_t, 16)
         const t_ *s = from + i * s0; t_ *d = to + i * d0; \
         _Pragma("GCC unroll 8") for (int j = 0; j < n; j++) d[j * d1] = s[j * s1]; } return;
 #define STRIDED(t) \
-static void strided_##t(const void *s_, void *d_, int64_t n0, int64_t n1, int64_t s0, int64_t s1, int64_t d0, int64_t d1) \
+static void strided_##t(const void *s_, void *d_, int64_t n0, int64_t n1, int64_t s0, int64_t s1, int64_t d0, \
+                        int64_t d1) \
 { \
     typedef t t_; \
     const t_ *from = s_; \

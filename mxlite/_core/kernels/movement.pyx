@@ -23,7 +23,8 @@ cdef extern from "movement_pad.h":
     int move_strided(mxl_runtime* rt, mxl_call* c, const move_box* b, const void* s, void* d, int z) nogil
     int move_pieces(mxl_runtime* rt, mxl_call* c, mxl_tensor* whole, mxl_tensor* x, int count, int64_t outer,
                     int join) nogil
-    int move_where(mxl_runtime* rt, mxl_call* c, const mxl_tensor* cond, const char* x, const char* y, char* d0, char* d1,
+    int move_where(mxl_runtime* rt, mxl_call* c, const mxl_tensor* cond, const char* x, const char* y, char* d0,
+                   char* d1,
                    int64_t size, int32_t dtype) nogil
     int pad_forward "pad_forward"(mxl_runtime* rt, mxl_call* c) nogil
     int pad_backward_ "pad_backward"(mxl_runtime* rt, mxl_call* c) nogil

@@ -28,7 +28,14 @@ static inline int move_log2(int32_t dtype)
 }
 
 /* ---- a box of any strides: the last two axes go to an inner loop, the others are counted */
-typedef struct { const movement_table *t; const move_box *b; const char *s; char *d; int64_t chunk, chunks, units; int z; } move_job;
+typedef struct {
+    const movement_table *t;
+    const move_box *b;
+    const char *s;
+    char *d;
+    int64_t chunk, chunks, units;
+    int z;
+} move_job;
 
 static void move_part(const move_job *j, int64_t first, int64_t last)
 {
@@ -137,7 +144,8 @@ static void move_rows(const movement_table *t, char *whole, int64_t row, mxl_ten
     }
 }
 
-static void move_columns(char *whole, int64_t row, mxl_tensor *x, int count, int64_t outer, int parts, int part, int64_t z,
+static void move_columns(char *whole, int64_t row, mxl_tensor *x, int count, int64_t outer, int parts, int part,
+                         int64_t z,
                          int join)
 {
     for (int64_t r = 0; r < outer; r++) {
@@ -157,7 +165,8 @@ static void move_columns(char *whole, int64_t row, mxl_tensor *x, int count, int
     }
 }
 
-static int move_pieces(mxl_runtime *rt, const mxl_call *c, mxl_tensor *whole, mxl_tensor *x, int count, int64_t outer, int join)
+static int move_pieces(mxl_runtime *rt, const mxl_call *c, mxl_tensor *whole, mxl_tensor *x, int count, int64_t outer,
+                       int join)
 {
     if (whole->size == 0 || outer == 0) return MXL_OK;
     const int64_t z = move_log2(whole->dtype), row = (whole->size / outer) << z;
@@ -187,7 +196,8 @@ static void where_row(const char *x, char *d, int64_t bytes)
     else if (x != d) memcpy(d, x, (size_t)bytes);
 }
 
-static int move_where(mxl_runtime *rt, const mxl_call *c, const mxl_tensor *cond, const char *x, const char *y, char *d0,
+static int move_where(mxl_runtime *rt, const mxl_call *c, const mxl_tensor *cond, const char *x, const char *y,
+                      char *d0,
                       char *d1, int64_t size, int32_t dtype)
 {
     if (size == 0) return MXL_OK;

@@ -1,5 +1,6 @@
 /* For inner loops written once for float and double: define T (the type), I (the integer of its size) and F(name), then
- * include. VECTOR_BYTES is the level's vector width. Sums run in several lanes, which compilers may not do on their own.
+ * include. VECTOR_BYTES is the level's vector width. Sums run in several lanes, which compilers may
+ * not do on their own.
  */
 #ifndef MXL_ROWVEC_H
 #define MXL_ROWVEC_H

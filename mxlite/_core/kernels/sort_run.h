@@ -9,7 +9,8 @@ static void sort_put_index(const mxl_tensor *out, int64_t at, int64_t v)
 {
     switch (out->dtype) {
     case MXL_F32: case MXL_F64: case MXL_F16: case MXL_BF16:
-        mxl_put((char *)out->data + at * mxl_itemsize(out->dtype), mxl_itemsize(out->dtype), mxl_bits_of((double)v, out->dtype));
+        mxl_put((char *)out->data + at * mxl_itemsize(out->dtype), mxl_itemsize(out->dtype),
+                mxl_bits_of((double)v, out->dtype));
         break;
     default: mxl_put((char *)out->data + at * mxl_itemsize(out->dtype), mxl_itemsize(out->dtype), (uint64_t)v);
     }
@@ -49,7 +50,8 @@ static void sort_all_##t(const mxl_call *c) \
             for (int64_t j = 0; j < p->k; j++) d[j * p->inner] = key[at[j]]; \
         } \
         if (p->index >= 0 && c->out[p->index].data) \
-            for (int64_t j = 0; j < p->k; j++) sort_put_index(c->out + p->index, (o * p->k + j) * p->inner + i, at[j]); \
+            for (int64_t j = 0; j < p->k; j++) \
+                sort_put_index(c->out + p->index, (o * p->k + j) * p->inner + i, at[j]); \
         if (p->mask >= 0 && c->out[p->mask].data) { \
             t *d = (t *)c->out[p->mask].data + o * p->n * p->inner + i; \
             for (int64_t j = 0; j < p->n; j++) d[j * p->inner] = 0; \

@@ -2,9 +2,9 @@
  *
  *     U(name, scalars, class, value, class of backward, gradient)
  *
- * `value` is an expression of x and of as many scalars s0, s1, s2. `gradient` is one of dy, of s0.., and of what backward
+ * `value` is an expression of x and of as many scalars s0, s1, s2. `gradient` is one of dy, of s0.., and what backward
  * keeps, which it calls x or y as the record says. M(f) is the function f at the type at hand, K(c) a constant of it.
- * Classes: C cheap arithmetic, built for float and double at every instruction-set level; H worth vector code for float,
+ * Classes: C cheap arithmetic, built for float and double at every instruction-set level; H vector code for float,
  * built for float at every level; R rare, built once. N: no such kernel. MXL_INTEGER_UNARY says which are exact on
  * integers, in the same form; other functions of integers are computed in double.
  */

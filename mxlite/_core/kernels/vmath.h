@@ -1,7 +1,8 @@
 /* Elementary functions in plain scalar C without branches, so that compilers turn loops over them into vector code.
  *
  * float: own versions where they are worth it (errors measured in tests/test_kernels_elementwise.py); the rest, and all
- * of double, is libm. `name_f` is for float, `name_d` for double. Polynomials of exp and log: Moshier's Cephes; erf: N. Juffa.
+ * of double, is libm. `name_f` is for float, `name_d` for double. Polynomials of exp and log:
+ * Moshier's Cephes; erf: N. Juffa.
  */
 #ifndef MXL_VMATH_H
 #define MXL_VMATH_H
@@ -9,7 +10,7 @@
 #include "convert.h"
 
 #define VM static inline __attribute__((always_inline))
-#define SHIFTER 12582912.0f             /* 1.5 * 2^23: adding it rounds to an integer, which then stands in the low bits */
+#define SHIFTER 12582912.0f             /* 1.5 * 2^23: adding it rounds to an integer, in the low bits */
 
 VM float power_of_two(int32_t n) { return mxl_float((uint32_t)(n + 127) << 23); }
 VM float copysign_f(float x, float s) { return mxl_float((mxl_bits(x) & 0x7fffffff) | (mxl_bits(s) & 0x80000000)); }
