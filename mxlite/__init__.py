@@ -25,10 +25,26 @@ _LAZY = {
 }
 __all__ = [*_LAZY, "__version__"]
 
+# What MXNet has and this version has not: said when somebody reaches for it.
+_LATER = "this version has the symbolic core, mx.nd and mx.mod"
+_ABSENT = {
+    "gluon": f"Gluon is not part of mxlite; {_LATER}", "np": f"the NumPy interface is not part of mxlite; {_LATER}",
+    "npx": f"the NumPy interface is not part of mxlite; {_LATER}",
+    "kv": f"KVStore is not there yet; Module adds gradients over its contexts by itself; {_LATER}",
+    "kvstore": f"KVStore is not there yet; Module adds gradients over its contexts by itself; {_LATER}",
+    "autograd": f"autograd is not there yet; bind a symbol and call backward(); {_LATER}",
+    "rnn": f"recurrent cells are not there yet; {_LATER}", "operator": f"custom operators are not there yet; {_LATER}",
+    "image": f"image reading is not there yet; {_LATER}", "img": f"image reading is not there yet; {_LATER}",
+    "recordio": f"RecordIO is not there yet; {_LATER}", "contrib": f"contrib is not there yet; {_LATER}",
+    "profiler": f"the profiler is not there yet; mx.explain shows what a bound graph runs; {_LATER}",
+    "engine": f"there is no asynchronous engine: every call has finished when it returns; {_LATER}",
+}
+
 
 def __getattr__(name):
     if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        hint = _ABSENT.get(name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}" + (f": {hint}" if hint else ""))
     module, attribute = _LAZY[name]
     value = _import_module(f"{__name__}.{module}")
     if attribute is not None:

@@ -2,8 +2,7 @@
 import difflib
 import inspect
 
-from .ops import types
-from .ops.record import REGISTRY, REQUIRED
+from .ops.record import REGISTRY, REQUIRED, brief
 
 
 def split_call(op, args, kwargs, is_input, what):
@@ -27,7 +26,7 @@ def split_call(op, args, kwargs, is_input, what):
     if len(args) > len(names):
         bad = args[0]
         raise TypeError(f"{op.name}: takes {what} and parameters {', '.join(names) or 'none'}, got "
-                        f"{type(bad).__name__} {bad!r}")
+                        f"{type(bad).__name__} {brief(bad)}")
     if args and not names:
         raise TypeError(f"{op.name}: inputs must be {what}, got {type(args[0]).__name__}")
     values.update(zip(names, args))
@@ -42,7 +41,7 @@ def split_call(op, args, kwargs, is_input, what):
             values[k] = v
         elif k in input_names:
             if v is not None:
-                raise TypeError(f"{op.name}: input {k!r} must be {what}, got {type(v).__name__} {v!r}")
+                raise TypeError(f"{op.name}: input {k!r} must be {what}, got {type(v).__name__} {brief(v)}")
         else:
             rest[k] = v
     return inputs, by_name, values, rest
@@ -77,7 +76,7 @@ def _parameter_choices(op):
         setattr(base, k, param.default if type(param.default) is not object else None)
     yield base
     for k, param in op.params.items():
-        for value in param.choices or ((True, False) if param.type is types.boolean else ()):
+        for value in param.choices or ((True, False) if isinstance(param.default, bool) else ()):
             yield base.replace(**{k: value})
 
 

@@ -9,6 +9,9 @@ def explain(symbol, ctx=None, grad_req="write", type_dict=None, mode=None, **sha
     or the input's memory where it is in place), what runs it (C kernel, or the reference), bytes, the user's line.
     `mode` is 'train' (default where there are gradients) or 'infer'.
     """
+    from .symbol import Symbol
+    if not isinstance(symbol, Symbol):
+        raise TypeError(f"explain needs a Symbol, got {type(symbol).__name__}")
     return table(symbol.simple_bind(ctx, grad_req, type_dict, **shapes)._bound, mode)
 
 

@@ -57,6 +57,8 @@ class Prefix(NameManager):
 
     def __init__(self, prefix):
         super().__init__()
+        if not isinstance(prefix, str):
+            raise TypeError(f"prefix must be a str, got {type(prefix).__name__}")
         self._prefix = prefix
 
     def get(self, name, hint):

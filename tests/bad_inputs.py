@@ -28,7 +28,7 @@ GRAPHS = [
      "net.infer_shape(data=(2, 3), b=(5, 4))", MXNetError,
      r"elemwise_add node '_plus\d*'(.|\n)*\(2, 4\)(.|\n)*\(5, 4\)(.|\n)*made at snippet.py:2"),
     ("infer_shape: a weight of the wrong shape", NET + "\nnet.infer_shape(data=(2, 3), fc_weight=(4, 7))", MXNetError,
-     r"FullyConnected node 'fc'(.|\n)*weight(.|\n)*\(4, 7\)(.|\n)*\(4, 3\)(.|\n)*made at snippet.py:1"),
+     r"FullyConnected node 'fc': shapes \(4, 7\) and \(4, 3\)(.|\n)*weight = fc_weight(.|\n)*made at snippet.py:1"),
     ("infer_shape: ranks differ", "net = sym.dot(sym.Variable('a'), sym.Variable('b'), name='d')\n"
      "net.infer_shape(a=(2, 3), b=(4, 5))", MXNetError, r"dot node 'd'(.|\n)*made at snippet.py:1"),
     ("infer_shape: a name that is no argument", NET + "\nnet.infer_shape(dta=(2, 3))", MXNetError,
@@ -112,7 +112,7 @@ GRAPHS = [
      r"'data' is given by position and by name"),
     ("an input name that the operator does not have", "sym.relu(date=sym.Variable('b'))", MXNetError,
      r"no input 'date'.*data"),
-    ("an array for a symbol", "sym.relu(x)", TypeError, r"must be symbols, got NDArray"),
+    ("an array for a symbol", "sym.relu(x)", TypeError, r"takes symbols.*got NDArray"),
     ("a number for a symbol", "sym.relu(data=3)", TypeError, r"'data' must be symbols, got int"),
     ("a symbol of two outputs as an input", "two = sym.SliceChannel(sym.Variable('x'), num_outputs=2, name='s')\n"
      "sym.relu(two)", MXNetError, r"must have one output(.|\n)*snippet.py:2"),
@@ -225,13 +225,13 @@ BINDING = [
     ("copy_params_from: an unknown name", EXE + "\nexe.copy_params_from({'nothing': x})", ValueError, r"nothing"),
     ("copy_params_from: another shape", EXE + "\nexe.copy_params_from({'fc_weight': nd.ones((9, 9))})", MXNetError,
      r"\(9, 9\)"),
-    ("Executor.reshape: an argument that was not named", EXE + "\nexe.reshape(data=(2, 7))", MXNetError,
+    ("Executor.reshape: an argument that was not named", EXE + "\nexe.reshape(data=(1, 6))", MXNetError,
      r"fc_weight.*partial_shaping"),
     ("Executor.reshape: an array that grows", EXE + "\nexe.reshape(data=(20, 3))", MXNetError, r"allow_up_sizing"),
     ("memory_plan: an unknown program", EXE + "\nexe.memory_plan('test')", MXNetError, r"'train' or 'infer'"),
-    ("an index out of range inside a graph", "net = sym.batch_take(sym.Variable('a'), sym.Variable('i'), name='bt')\n"
-     "exe = net.bind(mx.cpu(), [x, nd.array([0, 1])])\nexe.arg_dict['i'][:] = float('nan')\nexe.forward()[0].asnumpy()"
-     "\nnet.bind(mx.cpu(), [x, nd.array([0, 1, 2])])", MXNetError, r"batch_take node 'bt'(.|\n)*snippet.py:1"),
+    ("an index out of range inside a graph", "net = sym.take(sym.Variable('a'), sym.Variable('i'), mode='raise', "
+     "name='t')\nexe = net.bind(mx.cpu(), [x, nd.array([0, 5])])\nexe.forward()", MXNetError,
+     r"take node 't': an index is out of range(.|\n)*i: \(2,\)(.|\n)*snippet.py:1"),
 ]
 
 FILES = [
@@ -283,9 +283,9 @@ FILES = [
     ("params: 2^31 axes", PARAMS + "\nwrite(path, data[:32] + struct.pack('<I', 2**31) + data[36:])\nnd.load(path)",
      MXNetError, r"axes"),
     ("params: nine axes", PARAMS + "\nwrite(path, data[:32] + struct.pack('<I9q', 9, *[1] * 9) + data[52:])\n"
-     "nd.load(path)", MXNetError, r"9 axes|8 axes"),
+     "nd.load(path)", MXNetError, r"\(1, 1, 1, 1, 1, 1, 1, 1, 1\).*damaged"),
     ("params: a dimension of 2^60", PARAMS + "\nwrite(path, data[:36] + struct.pack('<q', 2**60) + data[44:])\n"
-     "nd.load(path)", MXNetError, r"cut short"),
+     "nd.load(path)", MXNetError, r"damaged"),
     ("params: dimensions of 0 and 2^62", PARAMS + "\nwrite(path, data[:36] + struct.pack('<qq', 0, 2**62) + data[52:])\n"
      "nd.load(path)", MXNetError, r"damaged"),
     ("params: a negative dimension", PARAMS + "\nwrite(path, data[:36] + struct.pack('<q', -2) + data[44:])\n"
@@ -378,13 +378,13 @@ ARRAYS = [
     ("a number too large for a float", "x + 10**400", OverflowError, r"large"),
     ("pickle: an array's bytes cut short", "data = pickle.dumps(x)\npickle.loads(data[:-9])",
      (pickle.UnpicklingError, EOFError), r""),
-    ("concatenate: nothing", "nd.concatenate([])", TypeError, r"at least one"),
+    ("concatenate: nothing", "nd.concatenate([])", MXNetError, r"num_args=0"),
 
     # -- calling operators on arrays
     ("nd: an unknown operator", "nd.sofmax(x)", AttributeError, r"did you mean softmax"),
-    ("nd: a symbol for an array", "nd.relu(sym.Variable('x'))", TypeError, r"must be NDArrays, got Symbol"),
-    ("nd: a list for an array", "nd.relu([1, 2])", TypeError, r"must be NDArrays, got list"),
-    ("nd: a NumPy array for an array", "nd.relu(np.ones(3))", TypeError, r"must be NDArrays, got ndarray"),
+    ("nd: a symbol for an array", "nd.relu(sym.Variable('x'))", TypeError, r"takes NDArrays.*got Symbol"),
+    ("nd: a list for an array", "nd.relu([1, 2])", TypeError, r"takes NDArrays.*got list"),
+    ("nd: a NumPy array for an array", "nd.relu(np.ones(3))", TypeError, r"takes NDArrays.*got ndarray"),
     ("nd: no array", "nd.relu()", TypeError, r"takes 1 arrays.*got 0"),
     ("nd: too few arrays", "nd.dot(x)", TypeError, r"takes 2 arrays.*got 1"),
     ("nd: too many arrays", "nd.relu(x, x)", TypeError, r"relu"),
@@ -399,7 +399,7 @@ ARRAYS = [
     ("FullyConnected: no weight", "nd.FullyConnected(x, num_hidden=3, no_bias=True)", TypeError,
      r"takes 2 arrays.*weight.*got 1"),
     ("Convolution: weights of the wrong shape", "nd.Convolution(nd.ones((1, 1, 5, 5)), nd.ones((2, 1, 2, 2)), "
-     "no_bias=True, kernel=(3, 3), num_filter=2)", MXNetError, r"\(2, 1, 2, 2\).*\(2, 1, 3, 3\)"),
+     "no_bias=True, kernel=(3, 3), num_filter=2)", MXNetError, r"\(2, 1, 2, 2\) and \(2, \?, 3, 3\)"),
     ("Convolution: 2^40 filters", "nd.Convolution(nd.ones((1, 1, 5, 5)), nd.ones((2, 1, 3, 3)), no_bias=True, "
      "kernel=(3, 3), num_filter=2**40)", MXNetError, r"Convolution"),
     ("an axis out of range", "nd.sum(x, axis=2)", MXNetError, r"axis 2 is out of range for 2 axes"),
@@ -470,18 +470,17 @@ TRAINING = [
      RuntimeError, r"fc_bias"),
     ("Module: a parameter of another shape", BOUND + "\nmod.set_params({'fc_weight': nd.ones((4, 9)), "
      "'fc_bias': nd.ones((4,))}, {})", (MXNetError, ValueError), r"\(4, 9\)"),
-    ("Module: an unknown parameter", BOUND + "\nmod.set_params({'fc_weight': nd.ones((4, 3)), 'fc_bias': "
-     "nd.ones((4,)), 'nothing': x}, {})", (MXNetError, ValueError), r"nothing"),
+    ("Module: an unknown parameter", READY + "\nmod.set_params({'fc_weight': nd.ones((4, 3)), 'fc_bias': "
+     "nd.ones((4,)), 'nothing': x}, {}, allow_missing=True)", ValueError, r"nothing"),
     ("Module: predict of a list", READY + "\nmod.predict([1, 2, 3])", ValueError, r"NDArray or DataIter"),
     ("Module: a batch that is no list", "mx.io.DataBatch(x)", AssertionError, r"list of NDArrays"),
     ("NDArrayIter: labels of another length", "mx.io.NDArrayIter(np.ones((4, 3)), np.ones(5))",
      (ValueError, MXNetError, AssertionError), r"4|5"),
-    ("NDArrayIter: no data", "mx.io.NDArrayIter(np.ones((0, 3)))", (ValueError, AssertionError), r""),
+    ("NDArrayIter: no data", "mx.io.NDArrayIter(None)", AssertionError, r"needs data"),
+    ("NDArrayIter: an empty list of data", "mx.io.NDArrayIter([])", AssertionError, r"empty"),
     ("NDArrayIter: a text", "mx.io.NDArrayIter('data')", TypeError, r""),
-    ("NDArrayIter: a batch larger than the data", "mx.io.NDArrayIter(np.ones((4, 3)), batch_size=9)",
-     (ValueError, AssertionError), r"batch_size"),
     ("NDArrayIter: a batch of nothing", "mx.io.NDArrayIter(np.ones((4, 3)), batch_size=0)",
-     (ValueError, AssertionError), r"batch_size"),
+     ValueError, r"batch_size=0"),
     ("NDArrayIter: an unknown last_batch_handle", "mx.io.NDArrayIter(np.ones((4, 3)), last_batch_handle='drop')",
      ValueError, r"drop"),
     ("metric: an unknown name", "mx.metric.create('acuracy')", (ValueError, AssertionError), r"acuracy"),
@@ -494,7 +493,6 @@ TRAINING = [
     ("initializer: Xavier of a vector", "mx.init.Xavier()(mx.init.InitDesc('fc_weight'), nd.ones((3,)))", ValueError,
      r"(?i)xavier.*2"),
     ("lr_scheduler: a step of zero", "mx.lr_scheduler.FactorScheduler(step=0)", ValueError, r"1|step"),
-    ("callback: ProgressBar of nothing", "mx.callback.ProgressBar(0)", (ValueError, ZeroDivisionError), r""),
     ("plot_network: no symbol", "mx.viz.plot_network('net')", TypeError, r"Symbol|symbol"),
     ("print_summary: shapes that do not fit", NET + "\nmx.viz.print_summary(net, {'data': (2, 3), 'fc_weight': (4, 9)})",
      MXNetError, r"node 'fc'"),

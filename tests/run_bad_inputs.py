@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import re
+import resource
 import struct
 import sys
 import tempfile
@@ -17,6 +18,7 @@ import mxlite as mx
 
 from . import bad_inputs
 
+BYTES = 6 << 30     # address space: what allocates before it refuses must not take the machine along
 SECONDS = 5         # a refusal that takes longer did the work first
 
 
@@ -49,6 +51,8 @@ def judge(code, kind, pattern, folder):
 
 def main(group):
     warnings.simplefilter("ignore")
+    if "libasan" not in os.environ.get("LD_PRELOAD", ""):
+        resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
     for name, code, kind, pattern in dict(bad_inputs.ALL)[group]:
         print(json.dumps([name]), flush=True)
         with tempfile.TemporaryDirectory() as folder:

@@ -11,9 +11,9 @@ import json
 
 import numpy as np
 from hypothesis import strategies as st
+from mxlite._core.graph import topological, variables
 
 import mxlite as mx
-from mxlite._core.graph import topological, variables
 
 from . import reference as R
 

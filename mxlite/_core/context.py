@@ -18,6 +18,8 @@ class Context:
         if device_type not in cls.devstr2type:
             raise MXNetError(f"unknown device type {device_type!r}: choose one of {', '.join(cls.devstr2type)}")
         key = (device_type, int(device_id))
+        if key[1] < 0:
+            raise MXNetError(f"device number {device_id} is negative")
         self = cls._made.get(key)
         if self is None:
             self = object.__new__(cls)

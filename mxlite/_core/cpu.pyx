@@ -30,9 +30,13 @@ cdef extern from *:
     static int mxl_watch_fork(void) { return pthread_atfork(0, 0, mxl_after_fork); }
     #endif
     #ifdef _OPENMP
+    #include <omp.h>
     #define MXL_OPENMP _OPENMP
+    /* Calling the library makes this module the one that loads it, with the environment that _core/__init__ set. */
+    static int mxl_openmp_threads(void) { return omp_get_max_threads(); }
     #else
     #define MXL_OPENMP 0
+    static int mxl_openmp_threads(void) { return 1; }
     #endif
     #if defined(MXL_HAVE_X86_LEVELS)
     #define MXL_LEVELS_BUILT 3
@@ -42,6 +46,7 @@ cdef extern from *:
     """
     int mxl_detect_isa()
     int mxl_watch_fork()
+    int mxl_openmp_threads()
     mxl_runtime mxl_rt
     int MXL_OPENMP
     int MXL_LEVELS_BUILT
@@ -97,6 +102,7 @@ def forked():
 
 
 mxl_watch_fork()
+mxl_openmp_threads()
 set_threads(_threads_wanted())
 set_isa(os.environ.get("MXLITE_ISA") or detected_isa)
 runtime_capsule = PyCapsule_New(<void*>&mxl_rt, "mxl_runtime", NULL)

@@ -57,6 +57,21 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
+def check_sizes(g, shapes, dtypes):
+    """MemoryError, naming the node, where one result alone is larger than the machine: before anything is allocated."""
+    limit = memory_limit()
+    for row, node in enumerate(g.nodes):
+        for e in range(g.row_ptr[row], g.row_ptr[row + 1]):
+            if shapes[e] is None or None in shapes[e]:
+                continue
+            n = ITEMSIZE[dtypes[e] or "float32"]
+            for d in shapes[e]:
+                n *= d
+            if n > limit:
+                raise MemoryError(f"bind: {node.op.name if node.op else 'variable'} {node.name!r} of shape {shapes[e]} "
+                                  f"needs {n} bytes, this machine has {limit}" + where_text(node))
+
+
 class Bound:
     """A graph bound to arrays.
 
@@ -90,15 +105,7 @@ class Bound:
                 if shapes[e] is None or None in shapes[e] or dtypes[e] is None:
                     what = f"{node.op.name} node {node.name!r}" if node.op else f"variable {node.name!r}"
                     raise MXNetError(f"bind: the shape or dtype of {what} cannot be inferred" + where_text(node))
-        limit = memory_limit()
-        for row, node in enumerate(g.nodes):
-            for e in range(g.row_ptr[row], g.row_ptr[row + 1]):
-                n = ITEMSIZE[dtypes[e]]
-                for d in shapes[e]:
-                    n *= d
-                if n > limit:
-                    raise MemoryError(f"bind: {node.op.name if node.op else 'variable'} {node.name!r} of shape "
-                                      f"{shapes[e]} needs {n} bytes, this machine has {limit}" + where_text(node))
+        check_sizes(g, shapes, dtypes)
         return shapes, dtypes
 
     def _check_targets(self):

@@ -39,13 +39,22 @@ cdef class Builder:
         return build
 
     cdef object node(self, record, p, list entries, rng_of):
+        cdef int row, i, n_out = len(record.output_names(p))
+        cdef list ids = [self.g.entry(e) for e in entries], given = [self.shapes[e] for e in ids]
+        ins, outs = record.infer(p, list(given), [None] * n_out)
+        for i, shape in enumerate(ins):
+            if shape is not None and tuple(shape) != given[i]:
+                raise MXNetError(f"{record.name} in a gradient: input {i} has shape {show(given[i])}, expected "
+                                 f"{show(tuple(shape))}")
+        given = [self.dtypes[e] for e in ids]
+        ins, kinds = record.infer_dtype(p, list(given), [None] * n_out)
+        for i, kind in enumerate(ins):
+            if kind is not None and kind != given[i]:       # integer data under a float head gradient: x_int8 / 2.5
+                entries[i] = self.node(RECORDS["Cast"], RECORDS["Cast"].parse({"dtype": kind}), [entries[i]], None)
         cdef Node node = Node(record, self.of.name + "_backward" if self.of is not None else record.name, {}, p,
                               entries, None if self.of is None else self.of.where)
         node.rng_of = rng_of
-        cdef int row = self.g.add(node), i
-        cdef list ids = self.g.inputs[row]
-        _, outs = record.infer(p, [self.shapes[e] for e in ids], [None] * node.n_out)
-        _, kinds = record.infer_dtype(p, [self.dtypes[e] for e in ids], [None] * node.n_out)
+        row = self.g.add(node)
         for shape, kind in zip(outs, kinds):
             if shape is None or None in shape or kind is None:
                 raise MXNetError(f"{record.name} in a gradient: inference does not give its outputs ({outs}, {kinds})")

@@ -1,5 +1,7 @@
 # cython: language_level=3
 """The array class's engine half: memory, shape, copies and views. What MXNet's users call stands in mxlite/ndarray."""
+from operator import index
+
 import numpy as np
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
@@ -87,6 +89,7 @@ cdef int fill_shape(int64_t* out, shape) except -1:
     if len(shape) > MXL_MAXDIM:
         raise MXNetError(f"an array has at most {MXL_MAXDIM} axes, shape {tuple(shape)} has {len(shape)}")
     for d in shape:
+        d = index(d)
         if d < 0:
             raise MXNetError(f"shape {tuple(shape)} has a negative dimension")
         if d > (<int64_t>1 << 58):
@@ -105,8 +108,11 @@ cpdef NDArrayBase empty(shape, dtype, context):
 
 cdef NDArrayBase array_at(void* data, Storage storage, tuple shape, int dtype, object context):
     """An array over memory inside `storage`."""
-    cdef NDArrayBase a = make()
+    cdef NDArrayBase a
     cdef int i
+    if len(shape) > MXL_MAXDIM:
+        raise MXNetError(f"an array has at most {MXL_MAXDIM} axes, shape {shape} has {len(shape)}")
+    a = make()
     a.t.ndim, a.t.dtype, a.t.size = len(shape), dtype, 1
     for i in range(a.t.ndim):
         a.t.shape[i] = shape[i]

@@ -78,6 +78,8 @@ class NDArrayIter(DataIter):
     def __init__(self, data, label=None, batch_size=1, shuffle=False, last_batch_handle="pad", data_name="data",
                  label_name="softmax_label", layout="NCHW"):
         super().__init__(batch_size)
+        if batch_size < 1:
+            raise ValueError(f"batch_size={batch_size} must be at least 1")
         if last_batch_handle not in ("pad", "discard", "roll_over"):
             raise ValueError(f"last_batch_handle={last_batch_handle!r} is not one of 'pad', 'discard', 'roll_over'")
         self.data = _sources(data, data_name, required=True)

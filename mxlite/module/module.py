@@ -42,6 +42,9 @@ class Module(BaseModule):
         super().__init__(logger=logger)
         context = cpu() if context is None else context
         self._context = [context] if isinstance(context, Context) else list(context)
+        for ctx in self._context:
+            if not isinstance(ctx, Context):
+                raise TypeError(f"context must be a Context such as mx.cpu(), or a list of them, got {context!r}")
         self._work_load_list = list(work_load_list or [1] * len(self._context))
         if len(self._work_load_list) != len(self._context):
             raise AssertionError(f"{len(self._work_load_list)} work loads for {len(self._context)} contexts")

@@ -129,7 +129,7 @@ def _array(r):
     else:                                   # written before MXNet 0.12: no magic, 32-bit dimensions
         _check_ndim(r, magic)
         shape = r.unpack(f"{magic}I")
-    if any(d < 0 for d in shape):
+    if any(not 0 <= d <= 1 << 58 for d in shape) or len(shape) > 8:
         raise MXNetError(f"{r.where}: {r.what} has the shape {shape}: the file is damaged")
     device, _ = r.unpack("ii")
     flag, = r.unpack("i")

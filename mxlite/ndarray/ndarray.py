@@ -268,6 +268,8 @@ def array(source_array, ctx=None, dtype=None):
         raise TypeError("source_array must be array like object, not a list of NDArrays: use nd.stack or nd.concat")
     try:
         values = np.asarray(source_array)
+        if values.dtype.kind == "O" and any(v is None for v in values.flat):
+            raise TypeError("None is no number")
         if values.dtype.kind not in "biuf":
             values = np.asarray(source_array, np.float64)
     except (ValueError, TypeError, OverflowError) as e:

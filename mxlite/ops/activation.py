@@ -107,6 +107,7 @@ class LeakyReLU(Op):
     """
 
     params = LEAKY_PARAMS
+    aux_init = {"gamma": '["Constant", {"value": 0.25}]'}
     dynamic = "slope lower_bound upper_bound"
     inplace = {0: 0}
     launch = _prelu_args
@@ -169,6 +170,7 @@ class _backward_LeakyReLU(Op):
     """Gradient of `LeakyReLU` by its data, from the head gradient and the data (and gamma)."""
 
     params = LEAKY_PARAMS
+    aux_init = {"gamma": '["Constant", {"value": 0.25}]'}
     dynamic = "slope lower_bound upper_bound"
     inplace = {0: (0, 1)}
     launch = _prelu_args

@@ -93,7 +93,11 @@ class _backward_take(Op):
                S((40, 200), (40,), shape=(9, 200), index={1: 9}))
 
     def infer(p, ins, outs):
-        return ins, [unify(p.shape, outs[0])]
+        dy, index = ins
+        axis = axis_of(p.axis, len(p.shape))
+        if index is not None:
+            dy = unify(dy, p.shape[:axis] + tuple(index) + p.shape[axis + 1:])
+        return [dy, index], [unify(p.shape, outs[0])]
 
     def ref(xp, p, dy, index):
         axis = axis_of(p.axis, len(p.shape))

@@ -22,6 +22,8 @@ def _count(p, ins):
 def put(shape, axis, value):
     return shape[:axis] + (value,) + shape[axis + 1:]
 
+MOST_PIECES = 65536     # every output is a name and an entry: a count out of a damaged file must not make 10^12
+
 
 class Concat(Op):
     """The inputs joined along axis `dim`; their other axes agree. Any dtype, one for all."""
@@ -116,7 +118,8 @@ class stack(Op):
 class SliceChannel(Op):
     """`data` cut along `axis` into `num_outputs` equal pieces; with ``squeeze_axis`` the cut axis, then of size 1, goes
     too. Any dtype."""
-    params = dict(num_outputs=Param(T.integer, help="number of pieces", low=1), axis=Param(T.integer, 1, "axis to cut"),
+    params = dict(num_outputs=Param(T.integer, help="number of pieces", low=1, high=MOST_PIECES),
+                  axis=Param(T.integer, 1, "axis to cut"),
                   squeeze_axis=Param(T.boolean, False, "drop the axis; its size must be num_outputs"))
     aliases = "split"
     cpu, cpu_dtypes = "movement.split", ALL
@@ -168,7 +171,7 @@ class _split_v2(Op):
     With ``squeeze_axis`` an axis left with size 1 in every piece goes too. Any dtype."""
     params = dict(indices=Param(T.shape, help="where pieces begin"), axis=Param(T.integer, 1, "axis to cut"),
                   squeeze_axis=Param(T.boolean, False, "drop the axis where pieces have size 1"),
-                  sections=Param(T.integer, 0, "number of equal pieces; 0: use indices", low=0))
+                  sections=Param(T.integer, 0, "number of equal pieces; 0: use indices", low=0, high=MOST_PIECES))
     cpu, cpu_dtypes = "movement.split", ALL
     samples = (S((2, 6), indices=(), sections=3), S((5, 3), indices=(0, 1, 3), axis=0), S((2, 3), indices=(0, 2, 3)),
                S((3, 2), indices=(), sections=3, axis=0, squeeze_axis=True))
@@ -378,7 +381,10 @@ class _backward_where(Op):
     samples = (S((2, 3), (2, 3), index={0: 2}), S((4,), (4, 3), index={0: 2}), S((0, 3), (0, 3)))
 
     def infer(p, ins, outs):
-        return ins, [unify(ins[1], o) for o in outs]
+        cond, dy = ins
+        if cond is not None and dy is not None:
+            cond = unify(cond, dy if len(cond) == len(dy) else dy[:1])
+        return [cond, dy], [unify(dy, o) for o in outs]
 
     def infer_dtype(p, ins, outs):
         return ins, [ins[1]] * 2

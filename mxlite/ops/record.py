@@ -10,7 +10,7 @@ field                 says
 ``inputs``            names of the inputs, ``"data weight bias"``; a function of the parameters where they
                       vary; ``"*args"`` for any number
 ``aux``               names of auxiliary states: trailing inputs that the kernel may write
-``aux_init``          auxiliary state -> JSON text of the initialiser that its variable is made with
+``aux_init``          auxiliary state or input -> JSON text of the initialiser that its variable is given
 ``outputs``           names of all outputs, hidden ones too (they carry state from forward to backward)
 ``visible``           how many outputs a user sees (default all); may be a function of the parameters
 ``mxnet_outputs``     how many outputs MXNet 1.9.1 counts in ``node_row_ptr`` (default: as many as there are)

@@ -77,7 +77,13 @@ class _backward_slice(Op):
                S((0,), shape=(5,), begin=(3,), step=(1,)), S((2, 2), shape=(4, 9), begin=(1, 1), step=(2, 5)))
 
     def infer(p, ins, outs):
-        return ins, [unify(p.shape, outs[0])]
+        if not len(p.shape) == len(p.begin) == len(p.step):
+            raise ValueError(f"shape {p.shape}, begin {p.begin} and step {p.step} differ in length")
+        dy = unify(ins[0], (None,) * len(p.shape))
+        for d, n, b, k in zip(dy, p.shape, p.begin, p.step):
+            if d and not (0 <= b < n and 0 <= b + k * (d - 1) < n):
+                raise ValueError(f"{d} places from {b} on, {k} apart, are outside an axis of {n}")
+        return [dy], [unify(p.shape, outs[0])]
 
     def ref(xp, p, dy):
         out = xp.zeros(p.shape, dy.dtype)

@@ -1,4 +1,6 @@
 """``mx.sym``: symbols and the operators that compose them, under their MXNet names."""
+from importlib import import_module as _import_module
+
 from .. import calls as _calls
 from .. import fluent as _fluent
 from .. import namespace as _namespace
@@ -23,8 +25,7 @@ def __getattr__(name):
     if name.startswith("__"):
         raise AttributeError(name)
     if name == "random":
-        from . import random
-        return random
+        return _import_module(f"{__name__}.random")     # `from . import` would ask this function again
     function = _functions.get(name)
     globals()[name] = function
     return function

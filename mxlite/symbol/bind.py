@@ -3,7 +3,7 @@ from .._core import dtypes as _dtypes
 from .._core import ndarray as _nd
 from .._core.context import Context, check_usable, current_context
 from .._core.errors import MXNetError
-from .._core.executor import Bound
+from .._core.executor import Bound, check_sizes
 from .._core.graph import Indexed, variables
 from .._core.infer import infer_dtypes, infer_shapes
 from ..ndarray import NDArray
@@ -101,6 +101,8 @@ def bind(symbol, ctx, args, args_grad=None, grad_req="write", aux_states=None, g
         if g.dtype_name != a.dtype_name:
             raise MXNetError(f"bind: the gradient array of {n!r} has dtype {g.dtype_name}, the argument "
                              f"{a.dtype_name}")
+    if shared_exec is not None and not isinstance(shared_exec, Executor):
+        raise TypeError(f"shared_exec must be an Executor, got {type(shared_exec).__name__}")
     bound = Bound(symbol._entries, arg_nodes, aux_nodes, arg_arrays, grad_arrays, reqs, aux_arrays, ctx,
                   None if shared_exec is None else shared_exec._bound)
     return Executor(symbol, bound, ctx, grad_req, group2ctx)
@@ -145,6 +147,8 @@ def simple_bind(symbol, ctx, grad_req, type_dict, stype_dict, group2ctx, shared_
         reqs = requests(grad_req, names)
     except (MXNetError, ValueError, TypeError) as e:
         raise RuntimeError(f"simple_bind error. Arguments:\n{given}\n{e}") from None
+
+    check_sizes(g, shape_of, dtype_of)
 
     def make(nodes, old=None):
         out = []

@@ -40,12 +40,16 @@ def to_json(entries):
     """The JSON text of the graph below `entries`."""
     nodes = topological(entries)
     row = {node: i for i, node in enumerate(nodes)}
+    # Of a variable, how often auxiliary states have been taken from it so far: MXNet calls it the entry's version.
+    versions = {}
     rows, ptr, args = [], [0], []
     for i, node in enumerate(nodes):
         n_args = len(node.inputs)
         if node.op is not None and node.op.aux:
             n_args -= len(node.op.aux_names(node.p))
-        inputs = [f"[{row[child]}, {k}, {int(j >= n_args)}]" for j, (child, k) in enumerate(node.inputs)]
+        for child, _ in node.inputs[n_args:]:
+            versions[child] = versions.get(child, 0) + 1
+        inputs = [f"[{row[child]}, {k}, {versions.get(child, 0)}]" for child, k in node.inputs]
         lines = [f'"op": {_quote(node.op.name if node.op else "null")}', f'"name": {_quote(node.name)}']
         if node.attrs:
             lines.append(f'"attrs": {_attrs(node.attrs, 6)}')
@@ -56,7 +60,7 @@ def to_json(entries):
             ptr.append(ptr[-1] + 1)
         else:
             ptr.append(ptr[-1] + node.op.n_mxnet_outputs(node.p))
-    heads = [f"[{row[node]}, {i}, 0]" for node, i in entries]
+    heads = [f"[{row[node]}, {i}, {versions.get(node, 0)}]" for node, i in entries]
     body = "[\n" + ", \n".join(rows) + "\n  ]" if rows else "[]"
     return ("{\n" + f'  "nodes": {body}, \n  "arg_nodes": {_list(args, 2)}, \n'
             f'  "node_row_ptr": {_list([str(p) for p in ptr], 2)}, \n  "heads": {_list(heads, 2)}, \n'
@@ -77,6 +81,8 @@ def from_json(text):
     nodes = []
     for i, entry in enumerate(graph["nodes"]):
         nodes.append(_node(i, entry, nodes))
+    if not graph["heads"]:
+        raise MXNetError("symbol JSON: 'heads' is empty: the graph has no output")
     heads = [_entry(nodes, len(nodes), h, "heads") for h in graph["heads"]]
     return heads
 
@@ -107,7 +113,10 @@ def _node(i, entry, nodes):
             raise MXNetError(f"symbol JSON: {key!r} of node {name!r} is no object")
         attrs.update({str(k): v if isinstance(v, str) else str(v) for k, v in part.items()})
     attrs = {f"__{k}__" if k in HIDDEN_KEYS else k: v for k, v in attrs.items()}
-    inputs = [_entry(nodes, i, ref, f"inputs of node {name!r}") for ref in entry.get("inputs", [])]
+    references = entry.get("inputs", [])
+    if not isinstance(references, list):
+        raise MXNetError(f"symbol JSON: 'inputs' of node {name!r} is no list")
+    inputs = [_entry(nodes, i, ref, f"inputs of node {name!r}") for ref in references]
     if op_name == "null":
         return Node(None, name, attrs)
     if op_name not in REGISTRY:

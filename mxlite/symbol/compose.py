@@ -95,6 +95,7 @@ def fill_inputs(op, p, node, given, by_name):
                          f"\n  made at {caller()}")
     entries = []
     for i, label in enumerate(names + aux):
+        init = op.aux_init.get(label)
         if i < len(given) and given[i] is not None:
             if label in by_name:
                 raise MXNetError(f"{op.name}: input {label!r} is given by position and by name")
@@ -102,11 +103,9 @@ def fill_inputs(op, p, node, given, by_name):
         elif label in by_name:
             entries.append(single(by_name.pop(label), op.name))
         else:
-            attrs = dict(node.attrs)
-            init = op.aux_init.get(label)
-            if init is not None:
-                attrs.setdefault("__init__", init)
-            entries.append((Node(None, f"{node.name}_{label}", attrs, None, None, node.where), 0))
+            entries.append((Node(None, f"{node.name}_{label}", dict(node.attrs), None, None, node.where), 0))
+        if init is not None and entries[-1][0].op is None:      # a variable that was given, too
+            entries[-1][0].attrs.setdefault("__init__", init)
     left = [k for k in by_name if k not in names + aux]
     if left:
         raise MXNetError(f"{op.name} has no input {left[0]!r}; its inputs are {', '.join(names + aux)}"

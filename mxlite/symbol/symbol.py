@@ -183,13 +183,19 @@ class Symbol:
 
     def save(self, fname, remove_amp_cast=True):
         """Write the JSON to file `fname`."""
-        with open(fname, "w", encoding="utf-8", newline="") as f:
-            f.write(self.tojson())
+        text = self.tojson()
+        try:
+            with open(fname, "w", encoding="utf-8", newline="") as f:
+                f.write(text)
+        except OSError as e:
+            raise MXNetError(f"cannot write the symbol file {fname!r}: {e.strerror}") from None
 
     def __getstate__(self):
         return {"json": self.tojson()}
 
     def __setstate__(self, state):
+        if not isinstance(state, dict) or not isinstance(state.get("json"), str):
+            raise MXNetError("this pickle holds no Symbol: its state has no text 'json'")
         self._entries = from_json(state["json"])
 
     def debug_str(self):
@@ -394,6 +400,8 @@ def var(name, attr=None, shape=None, lr_mult=None, wd_mult=None, dtype=None, ini
     if init is not None:
         attrs["__init__"] = init if isinstance(init, str) else init.dumps()
     if stype is not None:
+        if stype not in _STORAGE:
+            raise ValueError(f"stype {stype!r} is not one of {', '.join(_STORAGE)}")
         attrs["__storage_type__"] = _STORAGE[stype]
     for k, v in kwargs.items():
         if not (k.startswith("__") and k.endswith("__")):

@@ -4,6 +4,7 @@ Each graph is composed here and travels as JSON text, so what MXNet runs is what
 """
 import collections
 import inspect
+import textwrap
 
 import numpy as np
 import pytest
@@ -47,7 +48,8 @@ def compare(oracle, graph):
     their_text, names, output_names, aux_names, shapes, outputs, grads, args, aux = theirs
     net = graph.symbol
     assert their_text == text, f"MXNet writes the JSON as\n{their_text}"
-    for what, theirs, ours in (("arguments", names, net.list_arguments()), ("outputs", output_names, net.list_outputs()),
+    for what, theirs, ours in (("arguments", names, net.list_arguments()),
+                               ("outputs", output_names, net.list_outputs()),
                                ("states", aux_names, net.list_auxiliary_states())):
         assert ours == theirs, f"{what}: {ours} where {theirs} is expected"
     assert [list(p) for p in net.infer_shape(**{k: v.shape for k, v in graph.args.items()})] == shapes, shapes
@@ -124,8 +126,10 @@ def test_updates_equal_mxnet(oracle, op):
     n_states, own = UPDATES[op]
     rng, calls = np.random.default_rng(len(op)), []
     for i in range(2 * LEAST):
-        dtype, shape = ("float32", "float32", "float64")[i % 3], tuple(rng.integers(1, 5, rng.integers(1, 4)).tolist())
-        params = {k: float(rng.uniform(*span)) for k, span in {**own, **COMMON}.items() if k == "lr" or rng.random() < 0.6}
+        dtype = ("float32", "float32", "float64")[i % 3]
+        shape = tuple(rng.integers(1, 5, rng.integers(1, 4)).tolist())
+        params = {k: float(rng.uniform(*span)) for k, span in {**own, **COMMON}.items()
+                  if k == "lr" or rng.random() < 0.6}
         if rng.random() < 0.3:
             params["lazy_update"] = bool(rng.random() < 0.5)
         arrays = [rng.uniform(-1, 1, shape).astype(dtype) for _ in range(2 + n_states)]
@@ -140,8 +144,7 @@ def test_updates_equal_mxnet(oracle, op):
             getattr(nd, op)(*arrays, out=arrays[0], **params)
             result.append([a.asnumpy() for a in arrays])
         return result
-    theirs = oracle.run(inspect.getsource(run).replace("    def run", "def run", 1).replace("\n    ", "\n")
-                        + "result = run(nd, op, calls)", op=op, calls=calls)
+    theirs = oracle.run(textwrap.dedent(inspect.getsource(run)) + "result = run(nd, op, calls)", op=op, calls=calls)
     for (arrays, params), ours, other in zip(calls, run(mx.nd, op, calls), theirs):
         for k, (a, b) in enumerate(zip(ours, other)):
             S.assert_close(a, b, arrays[0].dtype.name, f"{op}({params}), array {k}")

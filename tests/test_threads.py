@@ -1,0 +1,191 @@
+"""Python threads: executors of their own, one executor for all, imperative calls; and fork after use."""
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+
+import numpy as np
+import pytest
+
+import mxlite as mx
+
+THREADS, STEPS = 8, 12
+
+
+def network():
+    """A small network with every kind of memory: convolution, auxiliary states, several users of one result."""
+    data = mx.sym.Variable("data")
+    net = mx.sym.Convolution(data, kernel=(3, 3), num_filter=8, pad=(1, 1), name="conv")
+    net = mx.sym.BatchNorm(net, fix_gamma=False, name="bn")
+    net = mx.sym.Activation(net, act_type="relu") + net
+    net = mx.sym.FullyConnected(mx.sym.Flatten(mx.sym.Pooling(net, kernel=(2, 2), stride=(2, 2), pool_type="max")),
+                                num_hidden=5, name="fc")
+    return mx.sym.SoftmaxOutput(net, name="softmax")
+
+
+def bound(seed, batch=6):
+    """An executor of the network, all arguments drawn from `seed`."""
+    rng = np.random.default_rng(seed)
+    executor = network().simple_bind(mx.cpu(), data=(batch, 3, 12, 12))
+    for name, array in executor.arg_dict.items():
+        array[:] = rng.integers(0, 5, array.shape) if "label" in name else rng.uniform(-1, 1, array.shape)
+    return executor
+
+
+def one_step(executor):
+    """Outputs and gradients of a forward and a backward, as NumPy arrays."""
+    executor.forward(is_train=True)
+    executor.backward()
+    return [a.asnumpy() for a in executor.outputs + executor.grad_arrays]
+
+
+def together(work, n=THREADS):
+    """Run ``work(i)`` in `n` threads that start at once; the results in order. What a thread raises is raised here."""
+    start, results, errors = threading.Barrier(n), [None] * n, []
+
+    def run(i):
+        try:
+            start.wait()
+            results[i] = work(i)
+        except BaseException as e:
+            errors.append(e)
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(n)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join(120)
+        assert not t.is_alive(), "a thread hangs"
+    if errors:
+        raise errors[0]
+    return results
+
+
+@pytest.fixture(autouse=True)
+def switching():
+    """Threads change places far more often than by default, so that a race has its chance."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(before)
+
+
+def test_threads_bind_and_run_their_own_executors():
+    want = [one_step(bound(i)) for i in range(THREADS)]
+
+    def work(i):
+        executor = bound(i)
+        return [one_step(executor) for _ in range(STEPS)]
+    for steps, expected in zip(together(work), want):
+        for got in steps:
+            for g, w in zip(got, expected):
+                np.testing.assert_array_equal(g, w)
+
+
+def test_threads_share_one_executor():
+    """Forward and backward of one executor from all threads at once, in any order: on the same arguments every one
+    leaves the same outputs and gradients. A thread between another's forward and backward must not leave it with
+    memory that is used up."""
+    executor = bound(1)
+    want = one_step(executor)
+
+    def work(i):
+        for step in range(STEPS):
+            if (i + step) % 3:
+                executor.forward(is_train=bool((i + step) % 2))
+            if i % 2:
+                executor.backward()
+    together(work)
+    executor.forward(is_train=True)
+    together(lambda i: executor.backward())
+    for g, w in zip([a.asnumpy() for a in executor.outputs + executor.grad_arrays], want):
+        np.testing.assert_array_equal(g, w)
+
+
+def test_threads_share_memory_between_executors():
+    """Executors that share one arena take turns; a backward after another's forward computes its own values again."""
+    first = bound(1)
+    second = network().bind(mx.cpu(), {k: v.copy() for k, v in first.arg_dict.items()},
+                            {k: mx.nd.zeros(v.shape) for k, v in first.arg_dict.items()},
+                            aux_states={k: v.copy() for k, v in first.aux_dict.items()}, shared_exec=first)
+    second.arg_dict["data"][:] = 0.5
+    want = one_step(first), one_step(second)
+    first.forward(is_train=True)
+    second.forward(is_train=True)
+    first.backward()
+    second.backward()
+    for executor, expected in zip((first, second), want):
+        for g, w in zip([a.asnumpy() for a in executor.outputs + executor.grad_arrays], expected):
+            np.testing.assert_array_equal(g, w)
+    both = together(lambda i: [one_step((first, second)[i]) for _ in range(STEPS)], 2)
+    for steps, expected in zip(both, want):
+        for g, w in zip(steps[-1][:1], expected[:1]):
+            np.testing.assert_array_equal(g, w)
+
+
+def test_threads_call_operators():
+    """The same operators with other parameters, shapes and dtypes in every thread: a plan never reaches the wrong
+    call."""
+    rng = np.random.default_rng(3)
+    host = [rng.uniform(0.5, 1.5, (i + 1, 40, 5)).astype("float32") for i in range(THREADS)]
+
+    def work(i):
+        x = mx.nd.array(host[i], dtype="float64" if i % 2 else "float32")
+        h = host[i].astype(x.dtype)
+        for step in range(60):
+            axis = (i + step) % 3
+            np.testing.assert_allclose(mx.nd.sum(x, axis=axis).asnumpy(), h.sum(axis), rtol=1e-5)
+            np.testing.assert_allclose((x * (i + 0.5) + step).asnumpy(), h * (i + 0.5) + step, rtol=1e-5)
+            np.testing.assert_array_equal(mx.nd.transpose(x, axes=(axis, *[a for a in range(3) if a != axis])).asnumpy(),
+                                          np.moveaxis(h, axis, 0))
+            out = mx.nd.zeros(x.shape, dtype=x.dtype)
+            mx.nd.clip(x, a_min=0.6, a_max=0.7 + i / 10, out=out)
+            np.testing.assert_allclose(out.asnumpy(), h.clip(0.6, 0.7 + i / 10), rtol=1e-6)
+            np.testing.assert_allclose(mx.nd.dot(x[0], x[0], transpose_b=True).asnumpy(), h[0] @ h[0].T, rtol=1e-4)
+        return True
+    assert all(together(work))
+
+
+def test_threads_compose_symbols():
+    """Names made in many threads at once stay what each thread's own counter says."""
+    names = together(lambda i: [mx.sym.relu(mx.sym.Variable("x"), name=None).name for _ in range(20)])
+    for found in names:
+        assert len(set(found)) == 20
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_fork_after_use():
+    """A child made by fork after threads ran, while one of them is still inside an executor, computes the same."""
+    code = textwrap.dedent("""
+        import os, sys, threading, warnings
+        import numpy as np
+        import mxlite as mx
+        from tests.test_threads import bound, one_step
+        warnings.simplefilter("ignore")              # CPython warns of fork in a process with threads
+        executor, other = bound(1), bound(2, batch=64)
+        want = one_step(executor)
+        busy = threading.Event()
+        def spin():
+            while not busy.is_set():
+                one_step(other)
+        thread = threading.Thread(target=spin)
+        thread.start()
+        status = []
+        for _ in range(10):
+            child = os.fork()
+            if child == 0:
+                same = all(np.array_equal(g, w) for g, w in zip(one_step(executor), want))
+                other.forward()                      # its lock may have been held by the thread that is not here
+                big = mx.nd.ones((512, 512))
+                same = same and float(mx.nd.dot(big, big)[0, 0].asscalar()) == 512
+                os._exit(0 if same else 3)
+            status.append(os.waitpid(child, 0)[1])
+        busy.set()
+        thread.join()
+        assert status == [0] * 10, status
+        assert all(np.array_equal(g, w) for g, w in zip(one_step(executor), want))
+    """)
+    from . import child
+    done = subprocess.run([sys.executable, "-c", f"import sys; sys.path.append({str(child.REPOSITORY)!r})\n" + code],
+                          capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
