@@ -132,11 +132,20 @@ class BuildExt(build_ext):
             shutil.rmtree(folder, ignore_errors=True)
 
     def cythonize(self):
-        """Module name -> its C file. The folder is named after what else the C text depends on."""
+        """Module name -> its C file. The folder is named after what else the C text depends on.
+
+        A text that comes out as it was keeps its old date: Cython translates anew when one of its own .pxd files is
+        newer, as it is in every fresh build environment, and that is no reason to compile.
+        """
         import Cython
         from Cython.Build import cythonize
-        done = cythonize(self.extensions, build_dir=f"build/cython/{digest(Cython.__version__, DIRECTIVES)}",
-                         nthreads=self.jobs, quiet=True, compiler_directives=DIRECTIVES)
+        folder = f"build/cython/{digest(Cython.__version__, DIRECTIVES)}"
+        before = {path: (read(path), os.stat(path)) for path in glob(f"{folder}/**/*.c", recursive=True)}
+        done = cythonize(self.extensions, build_dir=folder, nthreads=self.jobs, quiet=True,
+                         compiler_directives=DIRECTIVES)
+        for path, (text, old) in before.items():
+            if os.stat(path).st_mtime_ns != old.st_mtime_ns and read(path) == text:
+                os.utime(path, ns=(old.st_atime_ns, old.st_mtime_ns))
         return {e.name: e.sources[0] for e in done}
 
     def tasks_of(self, ext, c_file):
@@ -221,14 +230,14 @@ def len_cpus():
 
 def read(path):
     try:
-        with open(path) as f:
+        with open(path, encoding="utf-8") as f:
             return f.read()
     except FileNotFoundError:
         return None
 
 
 def write(path, text):
-    with open(path, "w") as f:
+    with open(path, "w", encoding="utf-8") as f:
         f.write(text)
 
 

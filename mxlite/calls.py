@@ -1,8 +1,5 @@
 """How a call of an operator is read, on arrays and symbols alike: inputs, parameters, and the signature to show."""
-import difflib
-import inspect
-
-from .ops.record import REGISTRY, REQUIRED, brief
+from .ops.record import REGISTRY, REQUIRED, brief, near
 
 
 def split_call(op, args, kwargs, is_input, what):
@@ -83,13 +80,14 @@ def _parameter_choices(op):
 def unknown_argument(record, key):
     """The text of a TypeError for an argument that `record` does not take."""
     known = list(record.params) + ([] if record.variadic else all_inputs(record))
-    near = difflib.get_close_matches(key, known, 1)
-    return f"{record.name} has no argument {key!r}" + (f", did you mean {near[0]!r}?" if near else
+    close = near(key, known)
+    return f"{record.name} has no argument {key!r}" + (f", did you mean {close[0]!r}?" if close else
                                                        f"; it takes {', '.join(known)}")
 
 
 def signature(record, symbolic=False):
     """The call signature of a record: inputs, then parameters with defaults, then out/name."""
+    import inspect  # 25 ms that only help() and editors pay
     P = inspect.Parameter
     if record.variadic:
         parts = [P(record.inputs[1:], P.VAR_POSITIONAL)]

@@ -167,6 +167,8 @@ class Executor:
 
         Names are MXNet's (``fc1_output``); arrays are copies. None stops monitoring.
         """
+        if callback is not None and not callable(callback):
+            raise TypeError(f"callback must be a function of name and array, or None, got {type(callback).__name__}")
         self._monitor, self._monitor_all = callback, monitor_all
 
     def _run_monitored(self, is_train):

@@ -156,7 +156,8 @@ def main(seed, rounds, log, *chosen):
                 shapes, dtypes, params = case(r, op)
                 report.seek(0)
                 report.truncate()
-                report.write(f"seed {seed}, round {i}: {name}{tuple(zip(shapes, dtypes))} {params}\n")
+                told = f"seed {seed}, round {i}: {name}{tuple(zip(shapes, dtypes))} {params}"
+                report.write(told + "\n")
                 report.flush()
                 for run in (imperative, symbolic):
                     signal.alarm(SECONDS)
@@ -170,7 +171,7 @@ def main(seed, rounds, log, *chosen):
                         if type(e) is RuntimeError and str(e).startswith("simple_bind error"):
                             continue                # MXNet's class for it
                         bad += 1
-                        print(f"--- {run.__name__}: seed {seed}, round {i}: {name}{tuple(zip(shapes, dtypes))} {params}")
+                        print(f"--- {run.__name__}: {told}")
                         traceback.print_exc(limit=-4, file=sys.stdout)
                     finally:
                         signal.alarm(0)

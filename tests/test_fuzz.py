@@ -1,6 +1,6 @@
 """Random calls of every operator, imperatively and through bind, in subprocesses: whatever the arguments, the answer
-is a result or an error that a caller expects; no crash, no hang. tests/fuzz_worker.py says how; ``MXLITE_FUZZ=seed``
-asks for other cases, ``MXLITE_FUZZ_ROUNDS=n`` for more."""
+is a result or an error that a caller expects; no crash, no hang. tests/fuzz_worker.py says how; ``MXLITE_FUZZ=7:200``
+asks for other cases: seed 7, 200 of every operator."""
 import os
 import random
 import subprocess
@@ -12,8 +12,7 @@ from mxlite.ops import RECORDS
 from . import child
 
 GROUPS = 8
-SEED = int(os.environ.get("MXLITE_FUZZ", "1"))
-ROUNDS = int(os.environ.get("MXLITE_FUZZ_ROUNDS", "12"))
+SEED, ROUNDS = map(int, os.environ.get("MXLITE_FUZZ", "1:40").split(":"))
 NAMES = sorted(RECORDS)
 random.Random(0).shuffle(NAMES)         # slow operators stand side by side in the alphabet
 

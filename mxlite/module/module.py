@@ -9,6 +9,7 @@ from ..context import Context, cpu
 from ..initializer import InitDesc
 from ..io import DataDesc
 from ..model import load_checkpoint
+from ..symbol import Symbol
 from .base_module import DEFAULT_INITIALIZER, BaseModule, as_descs
 from .executor_group import DataParallelExecutorGroup
 
@@ -40,6 +41,8 @@ class Module(BaseModule):
                  work_load_list=None, fixed_param_names=None, state_names=None, group2ctxs=None,
                  compression_params=None):
         super().__init__(logger=logger)
+        if not isinstance(symbol, Symbol):
+            raise TypeError(f"Module needs a Symbol, got {type(symbol).__name__}")
         context = cpu() if context is None else context
         self._context = [context] if isinstance(context, Context) else list(context)
         for ctx in self._context:

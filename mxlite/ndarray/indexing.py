@@ -17,13 +17,15 @@ def _plain(key):
     if isinstance(key, NDArrayBase):
         index = key.numpy_view()
         return index if index.dtype.kind in "biu" else index.astype(np.int64)
+    if isinstance(key, (float, str)):
+        raise ValueError(f"an array cannot be indexed with {key!r} of type {type(key).__name__}")
     if isinstance(key, list):
         return [_plain(k) if isinstance(k, NDArrayBase) else k for k in key]
     return key
 
 
 def get(x, key):
-    """The elements that `key` selects. IndexError as in NumPy."""
+    """The elements that `key` selects. IndexError as in NumPy, ValueError for a number or text that is no index."""
     if type(key) is int:                     # the common case: one row
         shape = x.shape
         if not shape:
@@ -32,14 +34,19 @@ def get(x, key):
         if not -n <= key < n:
             raise IndexError(f"index {key} is out of bounds for axis 0 with size {n}")
         row = x.size // n
-        return x.part((key % n) * row, shape[1:])
+        return x.part((key % n) * row, shape[1:] or (1,))      # a single element has shape (1,), as in MXNet
     if type(key) is slice and x.ndim and key.step in (None, 1):
         shape = x.shape
         start, stop, _ = key.indices(shape[0])
         rows = max(0, stop - start)
         return x.part(start * (x.size // shape[0]) if rows else 0, (rows, *shape[1:]))
     view = x.numpy_view()
-    part = view[_plain(key)]
+    plain = _plain(key)
+    part = view[plain]
+    if not isinstance(part, np.ndarray):
+        part = view[(*plain, ...)] if isinstance(plain, tuple) else view[plain, ...]    # an array, not a scalar
+    if not part.ndim and view.ndim:
+        part = part.reshape(1)
     if not isinstance(part, np.ndarray) or part.base is None or not part.flags["C_CONTIGUOUS"] or \
             not np.may_share_memory(part, view):
         return _copied(part, x)
@@ -77,6 +84,8 @@ def set(x, key, value):
     key = _plain(key)
     try:
         with np.errstate(all="ignore"):
+            if value.ndim and value.size == 1:
+                value = value.reshape(())       # an element, which is read with shape (1,)
             if value.dtype != view.dtype:
                 value = value.astype(view.dtype)
             view[key] = value

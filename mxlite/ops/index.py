@@ -60,7 +60,7 @@ class take(Op):
 
     def infer(p, ins, outs):
         a, index = ins
-        if not known(a) or not known(index):
+        if a is None or index is None:
             return ins, outs
         axis = axis_of(p.axis, len(a))
         return ins, [unify(a[:axis] + index + a[axis + 1:], outs[0])]

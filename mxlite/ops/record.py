@@ -37,11 +37,15 @@ field                 says
 ``kinks``             values of the inputs at which the function has no derivative
 ====================  =====================================================================================
 """
-import difflib
-
 REGISTRY = {}       # every public name and alias -> record
 RECORDS = {}        # canonical name -> record
 REQUIRED = object()
+
+
+def near(name, names, most=1):
+    """The `most` nearest of `names`, for "did you mean"."""
+    import difflib  # 20 ms that only somebody who mistyped pays
+    return difflib.get_close_matches(str(name), [str(n) for n in names], most)
 
 
 class Param:
@@ -58,11 +62,11 @@ class Param:
         try:
             value = self.type(value)
         except Exception as e:              # int(inf) overflows, literal_eval runs out of stack, __int__ is anything
-            raise ValueError(f"{op}: {name}={brief(value)}: {e}") from None
+            raise ValueError(f"{op}: {name}={brief(value)}: {cut(str(e))}") from None
         if self.choices is not None and value is not None and value not in self.choices:
-            near = difflib.get_close_matches(str(value), [str(c) for c in self.choices], 1)
+            close = near(value, self.choices)
             raise ValueError(f"{op}: {name}={brief(value)} is not one of {', '.join(map(repr, self.choices))}"
-                             + (f"; did you mean {near[0]!r}?" if near else ""))
+                             + (f"; did you mean {close[0]!r}?" if close else ""))
         # Asked for what is allowed, not for what is not: NaN is neither below nor above.
         if value is not None and not ((self.low is None or value >= self.low)
                                       and (self.high is None or value <= self.high)):
@@ -78,7 +82,11 @@ def brief(value):
         text = repr(value)
     except Exception as e:                  # an int of 5000 digits has no text
         text = f"<{type(value).__name__}: {e}>"
-    return text if len(text) <= 100 else text[:97] + "..."
+    return cut(text)
+
+
+def cut(text, most=100):
+    return text if len(text) <= most else text[:most - 3] + "..."
 
 
 class S:
@@ -189,9 +197,9 @@ class Op:
     def __init_subclass__(cls):
         for k in vars(cls):
             if k not in FIELDS:
-                near = difflib.get_close_matches(k, FIELDS, 1)
+                close = near(k, FIELDS)
                 raise TypeError(f"record {cls.__name__}: unknown field {k!r}"
-                                + (f", did you mean {near[0]!r}?" if near else ""))
+                                + (f", did you mean {close[0]!r}?" if close else ""))
         if not cls.__doc__:
             raise TypeError(f"record {cls.__name__}: an operator needs a docstring")
         if cls.ref is None:
@@ -219,9 +227,9 @@ class Op:
         params = cls.params
         for k in values:
             if k not in params:
-                near = difflib.get_close_matches(k, params, 1)
+                close = near(k, params)
                 raise ValueError(f"{cls.name}: unknown parameter {k!r}"
-                                 + (f", did you mean {near[0]!r}?" if near else
+                                 + (f", did you mean {close[0]!r}?" if close else
                                     f"; it takes {', '.join(params) or 'none'}"))
         for k, param in params.items():
             if k in values:
@@ -276,6 +284,6 @@ def find(name):
     try:
         return REGISTRY[name]
     except KeyError:
-        near = difflib.get_close_matches(name, REGISTRY, 3)
+        close = near(name, REGISTRY, 3)
         raise AttributeError(f"there is no operator {name!r}"
-                             + (f"; did you mean {' or '.join(near)}?" if near else "")) from None
+                             + (f"; did you mean {' or '.join(close)}?" if close else "")) from None

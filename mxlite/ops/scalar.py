@@ -15,8 +15,10 @@ SHAPES = ((2, 3), (0, 4), (3, 1, 37))
 
 
 def _dtype(p, ins, outs):
-    """The input's dtype, except that integers with a scalar that is said not to be one give float64."""
+    """The input's dtype, except that integers with a scalar said not to be one give float64, and bools give int64."""
     d = ins[0]
+    if d == "bool":
+        return ins, ["int64"]
     if not p.is_int and d is not None and d not in FLOATS:
         return ins, ["float64"]
     if d is None and p.is_int:
@@ -35,7 +37,9 @@ def _ref(value, reverse):
     """`value` of an array and the scalar; integers compute in int64 with the truncated scalar, and wrap."""
     @quiet
     def ref(xp, p, x):
-        if not p.is_int and not is_float(x):
+        if x.dtype == bool:
+            x = x.astype("int64")
+        elif not p.is_int and not is_float(x):
             x = x.astype("float64")
         dtype = x.dtype
         work = x if is_float(x) else x.astype("int64")

@@ -7,7 +7,7 @@ from .._core.executor import Bound, check_sizes
 from .._core.graph import Indexed, variables
 from .._core.infer import infer_dtypes, infer_shapes
 from ..ndarray import NDArray
-from .inference import declared, mxnet_shape, named, partial, variable_dtype, variable_shape
+from .inference import declared, known_shapes, mxnet_shape, named, variable_dtype
 
 GRAD_REQ = ("null", "write", "add")
 
@@ -130,10 +130,8 @@ def simple_bind(symbol, ctx, grad_req, type_dict, stype_dict, group2ctx, shared_
             if k in known_names and not isinstance(v, tuple):
                 hint = f"; a shape of one axis is written ({v},)" if isinstance(v, int) else ""
                 raise TypeError(f"the shape of {k!r} must be a tuple, got {type(v).__name__}{hint}")
-        known = declared(g, variable_shape)
-        known.update({e: partial(s) for e, s in named(g, {k: v for k, v in shapes.items() if k in known_names},
-                                                      "simple_bind").items()})
-        shape_of = infer_shapes(g, {e: s for e, s in known.items() if s is not None})
+        shape_of = infer_shapes(g, known_shapes(g, {k: v for k, v in shapes.items() if k in known_names},
+                                                "simple_bind"))
         missing = [n for n in arg_nodes + aux_nodes
                    if shape_of[g.entry((n, 0))] is None or None in shape_of[g.entry((n, 0))]]
         if missing:

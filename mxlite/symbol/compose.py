@@ -8,6 +8,7 @@ from ..attribute import AttrScope
 from ..base import caller
 from ..calls import all_inputs, split_call
 from ..name import NameManager
+from ..ops.record import near
 from .codec import HIDDEN_KEYS
 
 
@@ -71,9 +72,8 @@ def compose(op, called, args, kwargs, symbol_class):
 
 
 def _unknown(op, key):
-    import difflib
-    near = difflib.get_close_matches(key, list(op.params) + (all_inputs(op) if not op.variadic else []), 1)
-    return (f"{op.name} has no argument {key!r}" + (f", did you mean {near[0]!r}?" if near else "")
+    close = near(key, list(op.params) + (all_inputs(op) if not op.variadic else []))
+    return (f"{op.name} has no argument {key!r}" + (f", did you mean {close[0]!r}?" if close else "")
             + f"\n  made at {caller()}")
 
 

@@ -64,6 +64,16 @@ def named(g, given, what):
     return out
 
 
+def known_shapes(g, given, what):
+    """Entry id -> shape, from the dict `given` and the variables' declarations: a declared shape counts where none is
+    given, or one that is not fully known, as in MXNet."""
+    known = {e: partial(s) for e, s in named(g, given, what).items()}
+    for e, s in declared(g, variable_shape).items():
+        if known.get(e) is None or None in known[e]:
+            known[e] = s
+    return {e: s for e, s in known.items() if s is not None}
+
+
 def gather(symbol, args, kwargs, what, check):
     """The given values by name, from positional (in order of arguments) or keyword arguments."""
     if args and kwargs:
@@ -91,9 +101,7 @@ def infer_shape(symbol, as_partial, args, kwargs):
     """See Symbol.infer_shape; returns (None, warning text) where something stays unknown."""
     given = gather(symbol, args, kwargs, "infer_shape", _is_shape)
     g = Indexed(symbol._entries)
-    known = declared(g, variable_shape)
-    known.update({e: partial(s) for e, s in named(g, given, "infer_shape").items()})
-    shapes = infer_shapes(g, {e: s for e, s in known.items() if s is not None})
+    shapes = infer_shapes(g, known_shapes(g, given, "infer_shape"))
     args_, aux = variables(symbol._entries)
     groups = [[shapes[g.entry((n, 0))] for n in args_], [shapes[e] for e in g.heads],
               [shapes[g.entry((n, 0))] for n in aux]]

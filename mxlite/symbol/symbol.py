@@ -384,6 +384,8 @@ def var(name, attr=None, shape=None, lr_mult=None, wd_mult=None, dtype=None, ini
     """
     if not isinstance(name, str):
         raise TypeError("Expect a string for variable `name`")
+    if attr is not None and not isinstance(attr, dict):
+        raise TypeError(f"attr must be a dict of texts, got {type(attr).__name__}")
     for v in (attr or {}).values():
         if not isinstance(v, str):
             raise ValueError("Set Attr only accepts string values")

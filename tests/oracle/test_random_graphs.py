@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 import mxlite as mx
 
 from .. import strategies as S
+from .client import OracleError
 
 GRAPHS = 500
 LEAST = 20
@@ -41,10 +42,17 @@ RUN = """
 
 
 def compare(oracle, graph):
-    """Run `graph` in both libraries; AssertionError with its JSON where they differ."""
+    """Run `graph` in both libraries; AssertionError where they differ. False where MXNet cannot run it."""
     text = graph.symbol.tojson()
-    theirs = oracle.run(RUN, text=text, args=graph.args, grads=graph.grads, reqs=graph.reqs, aux=graph.aux,
-                        heads=graph.heads, rounds=graph.rounds, is_train=graph.is_train)
+    try:
+        theirs = oracle.run(RUN, text=text, args=graph.args, grads=graph.grads, reqs=graph.reqs, aux=graph.aux,
+                            heads=graph.heads, rounds=graph.rounds, is_train=graph.is_train)
+    except OracleError as error:
+        # norm and Convolution refuse to run where only the shape of their output is read (zeros_like).
+        if "== kWriteTo (0 vs. 1)" not in error.text:
+            raise
+        graph.run()
+        return False
     their_text, names, output_names, aux_names, shapes, outputs, grads, args, aux = theirs
     net = graph.symbol
     assert their_text == text, f"MXNet writes the JSON as\n{their_text}"
@@ -64,6 +72,7 @@ def compare(oracle, graph):
         for name in ours.keys() - (graph.overwritten if what == "argument" else ()):
             S.assert_close(ours[name], other[name], graph.dtype, f"{what} {name}",
                            grad_noise[name] if what == "gradient of" else 0.0)
+    return True
 
 
 @pytest.mark.slow
@@ -73,7 +82,9 @@ def test_random_graphs_equal_mxnet(oracle, capsys):
 
     def check(graph):
         try:
-            compare(oracle, graph)
+            if not compare(oracle, graph):
+                traits["refused"] += 1
+                return
         except Exception as error:
             error.add_note(repr(graph))
             raise
@@ -87,7 +98,7 @@ def test_random_graphs_equal_mxnet(oracle, capsys):
     def rare():
         return {n: counts[n] for n in REQUIRED if counts[n] < LEAST}
 
-    @settings(max_examples=GRAPHS, derandomize=True, deadline=None, database=None,
+    @settings(max_examples=GRAPHS + 10, derandomize=True, deadline=None, database=None,
               suppress_health_check=list(HealthCheck))
     @given(S.graphs())
     def run(graph):
@@ -101,7 +112,7 @@ def test_random_graphs_equal_mxnet(oracle, capsys):
     with capsys.disabled():
         print(f"\n{len(sizes)} random graphs of {min(sizes)} to {max(sizes)} operator nodes, {sum(sizes)} in all, "
               f"{traits['sharing']} with shared inputs; gradients: {traits['write']} write, {traits['add']} add, "
-              f"{traits['null']} null; times each operator:")
+              f"{traits['null']} null; {traits['refused']} more that MXNet refuses; times each operator:")
         row = ""
         for name, n in sorted(counts.items()):
             if len(row) > 100:
@@ -110,7 +121,8 @@ def test_random_graphs_equal_mxnet(oracle, capsys):
             row += f"  {name} {n}"
         print(row)
     assert not rare(), f"operators seen fewer than {LEAST} times: {rare()}"
-    assert len(sizes) >= GRAPHS and min(sizes) >= 5 and max(sizes) <= S.MOST_NODES
+    assert len(sizes) >= GRAPHS and traits["refused"] < GRAPHS / 50
+    assert min(sizes) >= 5 and max(sizes) <= S.MOST_NODES
 
 
 UPDATES = {     # operator: how many states, and the intervals of its parameters

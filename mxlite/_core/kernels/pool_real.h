@@ -75,7 +75,7 @@ static inline void pool_window(const pool_args *g, int i, int64_t o, int64_t *lo
 #endif
 
 /* NaN loses against any number, as in fmax. */
-#define LARGER(v, best) (((best) >= (v)) | ((v) != (v)) ? (best) : (v))
+#define LARGER(v, best) ((((best) >= (v)) | ((v) != (v))) ? (best) : (v))
 #define POWER(v) (p == 1 ? (v) : p == 2 ? (v) * (v) : (v) * (v) * (v))
 
 static inline __attribute__((always_inline)) void POOL(sum_row)(const pool_args *g, const REAL *restrict x,
