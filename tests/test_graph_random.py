@@ -59,7 +59,7 @@ def test_json_round_trip(graph):
                 assert {k: v.tobytes() for k, v in part.items()} == {k: v.tobytes() for k, v in other.items()}
 
 
-@EXAMPLES
+@settings(EXAMPLES, max_examples=300)
 @given(S.graphs())
 def test_equals_eager_numpy(graph):
     """The bound graph (C kernels, planned memory) against its records' references run one by one."""
@@ -115,7 +115,6 @@ def replay(lowered, addresses=None):
     g, plan = lowered.graph, lowered.plan
     address = addresses or lowered.addresses
     memory, content = Memory(), {}
-    arena = max((c for c in [plan.arena_bytes]), default=0)
     pinned = {e: (a.address, a.address + nbytes(lowered, e)) for e, a in lowered.pinned.items()}
 
     def span(e):
@@ -130,7 +129,6 @@ def replay(lowered, addresses=None):
         if e not in written_by_program:
             memory.write(*pinned[e], e)
             content[e] = e
-    base = None
     for row in lowered.rows:
         node, first = g.nodes[row], g.row_ptr[row]
         if node.op is None:
@@ -145,7 +143,7 @@ def replay(lowered, addresses=None):
         if row in plan.workspace:
             base = arena_base(lowered)
             work = base + plan.workspace[row], base + plan.workspace[row] + lowered.launches[row].work
-            if work[1] > base + arena:
+            if work[1] > base + plan.arena_bytes:
                 raise Overlap(f"the workspace of {node.name} leaves the arena")
             for e in {*ins, *live}:
                 if nbytes(lowered, e) and span(e)[0] < work[1] and work[0] < span(e)[1]:
@@ -202,7 +200,7 @@ def programs(graph):
         yield bound.program(mode)
 
 
-@EXAMPLES
+@settings(EXAMPLES, max_examples=150)
 @given(S.graphs())
 def test_plan_is_sound(graph):
     """No step finds its inputs overwritten, and the arena is at most the sum of all entries."""
@@ -215,8 +213,7 @@ def test_plan_is_sound(graph):
 
 
 def test_replay_notices_planted_faults():
-    """Entries moved onto others that are still needed, in many graphs: most such moves break something, and none that
-    does (by the results of really running nothing but the rule) is passed over silently."""
+    """Entries moved onto others that are still needed: every such move must be noticed."""
     planted = noticed = 0
     for seed in range(20):
         names = sorted(S.OPERATORS)

@@ -21,9 +21,9 @@ VALUES = dict(
     index=np.array([0, 2, -1, 5, 1.7], "f4"),
     two=np.array([[1.0, 2], [3, 4]], "f4"), row=np.array([[10.0, 20]], "f4"))
 
-UNARY = """abs sign round rint ceil floor trunc fix square sqrt rsqrt cbrt rcbrt exp expm1 log log10 log2 log1p sin cos tan
-    arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh degrees radians gamma gammaln erf erfinv relu sigmoid
-    softsign reciprocal negative logical_not hard_sigmoid zeros_like ones_like""".split()
+UNARY = """abs sign round rint ceil floor trunc fix square sqrt rsqrt cbrt rcbrt exp expm1 log log10 log2 log1p sin cos
+    tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh degrees radians gamma gammaln erf erfinv relu
+    sigmoid softsign reciprocal negative logical_not hard_sigmoid zeros_like ones_like""".split()
 
 CALLS = [
     *(f"nd.{f}({v})" for f in UNARY for v in ("x", "edge")),
@@ -74,7 +74,8 @@ CALLS = [
     "nd.FullyConnected(m, nd.ones((2, 4)), num_hidden=2, no_bias=True, flatten=False)",
     "nd.FullyConnected(two, nd.ones((3, 3)), nd.ones((3,)), num_hidden=3)",
     "nd.Convolution(picture, nd.ones((3, 2, 2, 2)), nd.ones((3,)), kernel=(2, 2), num_filter=3, dilate=(2, 2))",
-    "nd.Convolution(picture, nd.ones((2, 1, 3, 3)), kernel=(3, 3), num_filter=2, num_group=2, pad=(1, 1), no_bias=True)",
+    "nd.Convolution(picture, nd.ones((2, 1, 3, 3)), kernel=(3, 3), num_filter=2, num_group=2, no_bias=True)",
+    "nd.Convolution(picture, nd.ones((1, 2, 3, 3)), kernel=(3, 3), num_filter=1, pad=(1, 1), no_bias=True)",
     "nd.concat(two, row, dim=0)", "nd.concat(two, row, dim=1)", "nd.stack(two, two, axis=-1)",
     "nd.add_n(two, two, two)",
     "nd.split(m, num_outputs=3)", "nd.split(m, num_outputs=2, axis=0, squeeze_axis=True)", "nd.split(m, num_outputs=5)",
