@@ -136,11 +136,11 @@ def plot_network(symbol, title="plot", save_format="pdf", shape=None, dtype=None
     ``dot`` program is needed by ``.render()`` only), TypeError for anything but a Symbol, and warns of names that
     occur twice.
     """
+    nodes, _ = _graph(symbol)
     try:
         from graphviz import Digraph
     except ImportError as e:
         raise ImportError("plot_network needs the Python package graphviz: pip install mxlite[viz]") from e
-    nodes, _ = _graph(symbol)
     shapes = _output_shapes(symbol, shape) if shape is not None else None
     types = None
     if dtype is not None:

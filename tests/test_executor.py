@@ -1,4 +1,7 @@
 """The executor's promises that no single operator shows: modes, repeated and late backwards, sharing, monitoring."""
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -163,3 +166,27 @@ def test_reshape_shares_parameters():
     assert small.forward()[0].asnumpy()[0, 0] == 8
     with pytest.raises(mx.MXNetError, match="grows"):
         small.reshape(data=(16, 4))
+
+
+LONG_RUN = """
+import signal, threading, time, os
+import mxlite as mx
+net = mx.sym.Variable("x")
+for _ in range(4000):
+    net = mx.sym.tanh(net) * 0.5
+executor = net.simple_bind(mx.cpu(), grad_req="null", x=(200000,))
+executor._bound.program((False, None))       # lowered before the clock starts
+threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+began = time.time()
+try:
+    while True:
+        executor.forward()
+except KeyboardInterrupt:
+    print("stopped", time.time() - began < 5)
+print(executor.forward()[0].shape)
+"""
+
+
+def test_ctrl_c_stops_a_long_run_and_the_executor_stays_usable():
+    done = subprocess.run([sys.executable, "-c", LONG_RUN], capture_output=True, text=True, timeout=120)
+    assert done.stdout.split("\n")[:2] == ["stopped True", "(200000,)"], done.stdout + done.stderr
