@@ -58,6 +58,11 @@ enum { COST_C = 1, COST_H = 8, COST_R = 32, COST_N = 1 };
 static int run_flat(mxl_call *c, int op, int n_arrays, int n_scalars, int cost)
 {
     mxl_tensor *a = c->in, *b = n_arrays > 1 ? c->in + 1 : 0, *y = c->out;
+    if (a->dtype == MXL_F32 && y->dtype == MXL_F32 && !n_scalars && y->size * cost < 2 * MXL_GRAIN) {
+        /* nothing to convert, nothing to share out: a node on a few elements is this call and little else */
+        loop_f32(op)(y->size, a->data, b ? b->data : 0, y->data, 0);
+        return MXL_OK;
+    }
     double v[3] = {0, 0, 0};
     for (int i = 0; i < n_scalars; i++) v[i] = c->scalars[i];
     if (op == MXL_G_rpower_scalar) v[1] = log(v[0]);
