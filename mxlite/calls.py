@@ -19,13 +19,15 @@ def split_call(op, args, kwargs, is_input, what):
         most = len(all_inputs(op))
         while args and len(inputs) < most and (is_input(args[0]) or args[0] is None):
             inputs.append(args.pop(0))
+    if args and (hasattr(args[0], "shape") or hasattr(args[0], "list_arguments")):
+        raise TypeError(f"{op.name}: takes {what} as inputs, got {type(args[0]).__name__}")
     names = list(op.params)
     if len(args) > len(names):
         bad = args[0]
         raise TypeError(f"{op.name}: takes {what} and parameters {', '.join(names) or 'none'}, got "
                         f"{type(bad).__name__} {brief(bad)}")
     if args and not names:
-        raise TypeError(f"{op.name}: inputs must be {what}, got {type(args[0]).__name__}")
+        raise TypeError(f"{op.name}: takes {what} as inputs, got {type(args[0]).__name__}")
     values.update(zip(names, args))
     by_name = {}
     input_names = () if op.variadic else all_inputs(op)

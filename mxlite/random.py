@@ -10,8 +10,7 @@ from . import ndarray as nd
 from ._core import rng
 from .context import Context
 
-__all__ = ["seed", "uniform", "normal", "randn", "exponential", "gamma", "poisson", "negative_binomial",
-           "generalized_negative_binomial", "multinomial", "randint", "shuffle"]
+__all__ = ["seed", "uniform", "normal", "randn", "exponential", "poisson", "randint"]
 
 
 def seed(seed_state, ctx="all"):
@@ -68,40 +67,12 @@ def exponential(scale=1, shape=None, dtype=None, ctx=None, out=None, **kwargs):
     return _draw("exponential", {"lam": 1.0 / scale}, shape, dtype, ctx, out, **kwargs)
 
 
-def gamma(alpha=1, beta=1, shape=None, dtype=None, ctx=None, out=None, **kwargs):
-    """Gamma with shape `alpha` and scale `beta`."""
-    return _draw("gamma", {"alpha": alpha, "beta": beta}, shape, dtype, ctx, out, **kwargs)
-
-
 def poisson(lam=1, shape=None, dtype=None, ctx=None, out=None, **kwargs):
     """Poisson with mean `lam`, as floats."""
     return _draw("poisson", {"lam": lam}, shape, dtype, ctx, out, **kwargs)
-
-
-def negative_binomial(k=1, p=1, shape=None, dtype=None, ctx=None, out=None, **kwargs):
-    """Failures before the `k`-th success of chance `p`, as floats."""
-    return _draw("negative_binomial", {"k": k, "p": p}, shape, dtype, ctx, out, **kwargs)
-
-
-def generalized_negative_binomial(mu=1, alpha=1, shape=None, dtype=None, ctx=None, out=None, **kwargs):
-    """Negative binomial with mean `mu` and dispersion `alpha`, as floats."""
-    return _draw("generalized_negative_binomial", {"mu": mu, "alpha": alpha}, shape, dtype, ctx, out, **kwargs)
-
-
-def multinomial(data, shape=None, get_prob=False, out=None, dtype="int32", **kwargs):
-    """Class numbers drawn with the probabilities in the last axis of `data` (classes) or (N, classes): `shape` a row.
-
-    With `get_prob` also the logarithm of the drawn classes' probabilities.
-    """
-    return nd.sample_multinomial(data, get_prob=get_prob, dtype=dtype, **_given(shape=shape, out=out), **kwargs)
 
 
 def randint(low, high, shape=None, dtype=None, ctx=None, out=None, **kwargs):
     """Integers uniform on [low, high), int32 unless `dtype` says int64."""
     shape = (1,) if shape is None and out is None else shape
     return nd.random_randint(low=low, high=high, **_given(shape=shape, dtype=dtype, ctx=ctx, out=out), **kwargs)
-
-
-def shuffle(data, **kwargs):
-    """`data` with its rows (axis 0) in a random order; into ``out=`` if given."""
-    return nd.shuffle(data, **kwargs)

@@ -27,6 +27,18 @@ GRAPHS = [
      "a = sym.FullyConnected(sym.Variable('data'), num_hidden=4, name='fc')\nnet = a + sym.Variable('b')\n"
      "net.infer_shape(data=(2, 3), b=(5, 4))", MXNetError,
      r"elemwise_add node '_plus\d*'(.|\n)*\(2, 4\)(.|\n)*\(5, 4\)(.|\n)*made at snippet.py:2"),
+    ("an array where a symbol belongs", "sym.FullyConnected(nd.ones((2,)), num_hidden=3)", TypeError,
+     r"FullyConnected: takes symbols as inputs, got NDArray"),
+    ("bind: a state that is a gradient too",
+     "net = sym.BatchNorm(sym.Variable('data'), name='bn')\ng, one = nd.zeros((2,)), nd.ones((2,))\n"
+     "net.bind(mx.cpu(), {'data': nd.ones((4, 2)), 'bn_gamma': one, 'bn_beta': one}, {'bn_beta': g},\n"
+     "         aux_states={'bn_moving_mean': g, 'bn_moving_var': one.copy()})", MXNetError,
+     r"auxiliary state 'bn_moving_mean' shares memory with the gradient of 'bn_beta'"),
+    ("Module: training with a label name that the network does not have",
+     "import warnings\nwarnings.simplefilter('ignore')\n"
+     "net = sym.SoftmaxOutput(sym.FullyConnected(sym.Variable('data'), num_hidden=4, name='fc'), name='softmax')\n"
+     "mod = mx.mod.Module(net, label_names=['lab'])\n"
+     "mod.bind([('data', (2, 3))], [('lab', (2,))])", ValueError, r"the network's label is softmax_label"),
     ("infer_shape: a weight of the wrong shape", NET + "\nnet.infer_shape(data=(2, 3), fc_weight=(4, 7))", MXNetError,
      r"FullyConnected node 'fc': shapes \(4, 7\) and \(4, 3\)(.|\n)*weight = fc_weight(.|\n)*made at snippet.py:1"),
     ("infer_shape: ranks differ", "net = sym.dot(sym.Variable('a'), sym.Variable('b'), name='d')\n"
@@ -445,6 +457,8 @@ ARRAYS = [
     ("random: a range that is empty", "nd.random.randint(5, 5)", MXNetError, r"randint"),
     ("random: a negative scale", "nd.random.normal(0, -1, shape=(2,))", MXNetError, r"scale|sigma|normal"),
     ("random: a shape beyond memory", "nd.random.uniform(shape=(2**40, 2**20))", MemoryError, r"uniform|bytes"),
+    ("sgd_update: no learning rate, after a call that had one", "nd.sgd_update(x, x, lr=0.1)\nnd.sgd_update(x, x)",
+     MXNetError, r"sgd_update: parameter 'lr' is required"),
     ("sgd_update: a gradient of another shape", "nd.sgd_update(x, nd.ones((3, 2)), lr=0.1)", MXNetError, r"sgd_update"),
     ("BatchNorm: a gamma of the wrong length", "a = nd.ones((3,))\n"
      "nd.BatchNorm(x, nd.ones((4,)), a, a, a)", MXNetError, r"BatchNorm(.|\n)*\(4,\)"),

@@ -124,6 +124,12 @@ class Bound:
             for m, b in zip(self.arg_nodes, self.args):
                 if a.overlaps(b):
                     raise MXNetError(f"bind: auxiliary state {n.name!r} shares memory with argument {m.name!r}")
+            for m, b, _ in targets:
+                if a.overlaps(b):
+                    raise MXNetError(f"bind: auxiliary state {n.name!r} shares memory with the gradient of {m.name!r}")
+            for m, b in zip(self.aux_nodes, self.aux):
+                if m is not n and a.overlaps(b):
+                    raise MXNetError(f"bind: auxiliary states {m.name!r} and {n.name!r} share memory")
 
     def _make_outputs(self, g):
         made, bound = {}, dict(zip(self.arg_nodes + self.aux_nodes, self.args + self.aux))

@@ -9,7 +9,6 @@ cdef class Node:
     cdef public int n_visible
     cdef public object where         # "file:line" of the user's call that made the node
     cdef public object rng_of        # for a backward node: the forward node whose random numbers it draws again
-    cdef public object extra         # user attributes of an operator node whose keys are no parameters
 
 cdef class Indexed:
     """A graph as flat lists: nodes in execution order, entries numbered row by row."""

@@ -18,7 +18,7 @@ from .context import CPU as _CPU, check_usable, current_context
 from .errors import MXNetError
 from .infer import check_shape
 from .select import reference_call, select
-from ..ops.record import show
+from ..ops.record import REQUIRED, show
 
 cdef enum:
     MOST = 16                # inputs and outputs of a planned call; longer ones take the heap
@@ -217,6 +217,8 @@ cdef class OpFunction:
                     raise MXNetError(str(e)) from None
             else:
                 v = param.default
+                if v is REQUIRED:
+                    raise MXNetError(f"{self.__name__}: parameter {k!r} is required")
             out.append(0.0 if v is None else float(v))
         return tuple(out)
 

@@ -43,7 +43,8 @@ def plan(Indexed g, list rows, list nbytes, pinned, list workspaces, allow_inpla
     cdef int step, row, i, first, b, n_steps = len(rows)
     cdef Node node
     cdef list last = [-1] * g.row_ptr[-1], block_of = [-1] * g.row_ptr[-1]
-    cdef list birth = [], death = [], size = []
+    cdef list birth = [], size = []
+    cdef list death = []        # block -> last step that any of its entries is read
     cdef dict inplace = {}
     pinned = set(pinned)
     for step in range(n_steps):
@@ -51,7 +52,6 @@ def plan(Indexed g, list rows, list nbytes, pinned, list workspaces, allow_inpla
             last[e] = step
     # Entries whose memory is somebody else's: a view of a pinned entry is pinned with it.
     held = set(pinned)
-    members = []            # block -> last step that any of its entries is read
     for step in range(n_steps):
         row = rows[step]
         node = <Node>g.nodes[row]
@@ -77,7 +77,7 @@ def plan(Indexed g, list rows, list nbytes, pinned, list workspaces, allow_inpla
                 b = block_of[source]
                 if b >= 0:
                     block_of[e] = b
-                    members[b] = max(members[b], last[e])
+                    death[b] = max(death[b], last[e])
                     taken[i] = views[i]
                     continue
             if allow_inplace and i in claims:
@@ -87,7 +87,7 @@ def plan(Indexed g, list rows, list nbytes, pinned, list workspaces, allow_inpla
                         continue
                     source = ins[k]
                     b = block_of[source]
-                    if source in held or b < 0 or nbytes[source] != nbytes[e] or members[b] > step:
+                    if source in held or b < 0 or nbytes[source] != nbytes[e] or death[b] > step:
                         continue
                     # Every place where the block is read here must allow the overwrite, and none be taken already.
                     if any([block_of[o] == b and j not in allowed for j, o in enumerate(ins)]):
@@ -95,7 +95,7 @@ def plan(Indexed g, list rows, list nbytes, pinned, list workspaces, allow_inpla
                     if b in [block_of[first + j] for j in taken]:
                         continue
                     block_of[e] = b
-                    members[b] = max(last[e], step)
+                    death[b] = max(last[e], step)
                     taken[i] = k
                     break
                 if i in taken:
@@ -103,10 +103,9 @@ def plan(Indexed g, list rows, list nbytes, pinned, list workspaces, allow_inpla
             block_of[e] = len(size)
             size.append(rounded(nbytes[e]))
             birth.append(step)
-            members.append(max(last[e], step))
+            death.append(max(last[e], step))
         if taken:
             inplace[row] = taken
-    death = members
     p = Plan()
     p.block_of, p.size, p.birth, p.death, p.inplace = block_of, size, birth, death, inplace
     p.lower_bound = most_alive(birth, death, size, n_steps)
@@ -131,10 +130,8 @@ def most_alive(birth, death, size, n_steps):
 
 def place(birth, death, size, n_steps, bound):
     """Offsets for the blocks, and the bytes they span: the best of several orders, stopping at the lower bound."""
-    best = None
     by_birth = sorted(range(len(size)), key=lambda b: (birth[b], -size[b]))
-    attempt = place_linear(by_birth, birth, death, size)
-    best = attempt
+    best = place_linear(by_birth, birth, death, size)
     if len(size) <= GREEDY_MOST:
         orders = [sorted(range(len(size)), key=lambda b: (-size[b], birth[b])),
                   sorted(range(len(size)), key=lambda b: (birth[b] - death[b], -size[b])),

@@ -175,6 +175,12 @@ class Module(BaseModule):
             return
         if inputs_need_grad and not for_training:
             raise AssertionError("inputs_need_grad=True needs for_training=True")
+        strangers = [name for name in self._label_names if name not in self._arg_names]
+        if for_training and strangers and self._spare_labels:
+            # Without this the loss would train on a label that nothing ever fills.
+            raise ValueError(f"label_names={self._label_names}, but the network's label is "
+                             f"{', '.join(self._spare_labels)}: give its name in label_names and in the iterator's "
+                             f"label_name, or bind with for_training=False")
         shared_group = None
         if shared_module is not None:
             shared_module._need("binded", "params_initialized")

@@ -244,7 +244,7 @@ class Op:
     def input_names(cls, p, n=None):
         """Names of the inputs without auxiliary states; `n` is how many there are where the record takes any number."""
         if cls.variadic:
-            return [f"{'arg'}{i}" for i in range(n or 0)]
+            return [f"arg{i}" for i in range(n or 0)]
         return names(cls.inputs, p)
 
     @classmethod

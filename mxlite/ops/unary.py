@@ -64,7 +64,7 @@ def _round_away(xp, x):
 
 
 def _rint(xp, x):
-    """Nearest integer, ties toward the even one except where MXNet's rule differs (see `rint`)."""
+    """Nearest integer, halves downward: MXNet's rule."""
     f, c = xp.floor(x), xp.ceil(x)
     return xp.where(x - f <= c - x, f, c)
 
@@ -72,10 +72,6 @@ def _rint(xp, x):
 def _sigmoid(xp, x):
     e = xp.exp(-xp.abs(x))
     return xp.where(x < 0, e / (1 + e), 1 / (1 + e))
-
-
-def _root3(xp, x):
-    return xp.cbrt(x)
 
 
 # -- activations --------------------------------------------------------------------------------------------------
@@ -141,10 +137,10 @@ unary("sqrt", "Square root; NaN below 0.", lambda xp, x: xp.sqrt(x),
       "y", lambda xp, dy, y: dy * (0.5 / y), _minus_power(-0.5, -2.0), low=0.2, high=3.0)
 unary("rsqrt", "1 / sqrt(x).", lambda xp, x: 1 / xp.sqrt(x),
       "x", lambda xp, dy, x: dy * (-0.5 / (x * xp.sqrt(x))), _minus_power(0.75, -2.5), low=0.2, high=3.0)
-unary("cbrt", "Cube root.", _root3,
+unary("cbrt", "Cube root.", lambda xp, x: xp.cbrt(x),
       "y", lambda xp, dy, y: dy / (3 * y * y), _minus_power(-2 / 3, -3.0), low=0.2, high=3.0)
-unary("rcbrt", "1 / cbrt(x).", lambda xp, x: 1 / _root3(xp, x),
-      "x", lambda xp, dy, x: dy * (-1 / (3 * x * _root3(xp, x))), low=0.2, high=3.0)
+unary("rcbrt", "1 / cbrt(x).", lambda xp, x: 1 / xp.cbrt(x),
+      "x", lambda xp, dy, x: dy * (-1 / (3 * x * xp.cbrt(x))), low=0.2, high=3.0)
 unary("square", "x * x.", lambda xp, x: x * x,
       "x", lambda xp, dy, x: dy * (2 * x), lambda F, x: _scale(F, F.ones_like(x), 2.0), exact=True)
 unary("reciprocal", "1 / x.", lambda xp, x: 1 / x,

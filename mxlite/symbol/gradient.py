@@ -1,7 +1,7 @@
 """Symbol.gradient: the gradient graph as a symbol.
 
 MXNet 1.9.1 declares the method and does not implement it. Backward nodes are typed when they are made, so the gradient
-graph is built per set of shapes: what this returns is a small object that binds like a symbol.
+graph is built per set of shapes: what this returns is a small object that can be evaluated.
 """
 from .._core.errors import MXNetError
 
