@@ -9,7 +9,9 @@ __version__ = "0.1.0"
 # public name -> (module, attribute or None for the module itself)
 _LAZY = {
     "nd": ("ndarray", None), "ndarray": ("ndarray", None), "sym": ("symbol", None), "symbol": ("symbol", None),
-    "name": ("name", None), "attribute": ("attribute", None), "base": ("base", None), "context": ("context", None),
+    "autograd": ("autograd", None), "name": ("name", None), "attribute": ("attribute", None), "base": ("base", None),
+    "context": ("context", None), "apply": ("symbol.functions", "apply"),
+    "arguments": ("symbol.functions", "arguments"),
     "executor": ("executor", None), "io": ("io", None), "metric": ("metric", None), "optimizer": ("optimizer", None),
     "opt": ("optimizer", None), "lr_scheduler": ("lr_scheduler", None), "initializer": ("initializer", None),
     "init": ("initializer", None), "callback": ("callback", None), "model": ("model", None),
@@ -32,7 +34,6 @@ _ABSENT = {
     "npx": f"the NumPy interface is not part of mxlite; {_LATER}",
     "kv": f"KVStore is not there yet; Module adds gradients over its contexts by itself; {_LATER}",
     "kvstore": f"KVStore is not there yet; Module adds gradients over its contexts by itself; {_LATER}",
-    "autograd": f"autograd is not there yet; bind a symbol and call backward(); {_LATER}",
     "rnn": f"recurrent cells are not there yet; {_LATER}", "operator": f"custom operators are not there yet; {_LATER}",
     "image": f"image reading is not there yet; {_LATER}", "img": f"image reading is not there yet; {_LATER}",
     "recordio": f"RecordIO is not there yet; {_LATER}", "contrib": f"contrib is not there yet; {_LATER}",

@@ -23,10 +23,11 @@ cdef class Builder:
     cdef Indexed g
     cdef list shapes, dtypes
     cdef Node of                     # the forward node being differentiated: names and source line come from it
-    cdef object depends              # for every row: does it depend on a variable whose gradient is wanted?
+    cdef public list made_for        # appended row - first appended row -> the forward node that it is there for
 
     def __init__(self, Indexed g, list shapes, list dtypes):
         self.g, self.shapes, self.dtypes = g, shapes, dtypes
+        self.made_for = []
 
     def __getattr__(self, name):
         record = RECORDS.get(name)
@@ -38,7 +39,8 @@ cdef class Builder:
                              None if _rng_of is None else _rng_of.node)
         return build
 
-    cdef object node(self, record, p, list entries, rng_of):
+    cpdef object node(self, record, p, list entries, rng_of):
+        """Append a node of `record` with parsed parameters; `rng_of`: the forward node that it belongs to."""
         cdef int row, i, n_out = len(record.output_names(p))
         cdef list ids = [self.g.entry(e) for e in entries], given = [self.shapes[e] for e in ids]
         ins, outs = record.infer(p, list(given), [None] * n_out)
@@ -55,6 +57,7 @@ cdef class Builder:
                               entries, None if self.of is None else self.of.where)
         node.rng_of = rng_of
         row = self.g.add(node)
+        self.made_for.append(self.of)
         for shape, kind in zip(outs, kinds):
             if shape is None or None in shape or kind is None:
                 raise MXNetError(f"{record.name} in a gradient: inference does not give its outputs ({outs}, {kinds})")
@@ -66,14 +69,16 @@ cdef class Builder:
         return tuple([(node, i) for i in range(node.n_out)])
 
 
-def gradient(Indexed g, list shapes, list dtypes, wrt):
+def gradient(Indexed g, list shapes, list dtypes, wrt, list made_for=None):
     """Append the backward nodes for the gradients of the heads with respect to the variable rows `wrt`.
 
     Returns (head gradient variables: one (node, 0) a head, gradients: row -> entry id or None). `g`, `shapes` and
     `dtypes` grow. The head gradients are variables named ``_head_grad{i}``; those that no backward node reads are not
-    needed.
+    needed. `made_for`, where given, grows by one forward node (or None) an appended row: the one that it is there for.
     """
     cdef Builder F = Builder(g, shapes, dtypes)
+    if made_for is not None:
+        F.made_for = made_for
     cdef int n_forward = len(g.nodes), row, i, k
     cdef Node node
     cdef list wanted = [False] * n_forward, pending = [None] * g.row_ptr[n_forward]
@@ -85,6 +90,7 @@ def gradient(Indexed g, list shapes, list dtypes, wrt):
     for i, e in enumerate(list(g.heads)):
         node = Node(None, f"_head_grad{i}", {})
         g.add(node)
+        F.made_for.append(None)
         shapes.append(shapes[e])
         dtypes.append(dtypes[e])
         heads.append((node, 0))

@@ -6,64 +6,25 @@ static parameters by type and value, the context, and the inputs' shapes and dty
 declares `dynamic` (``x + 2.5``) are call data: they are read anew and are no part of the key.
 """
 import numpy as np
-from libc.string cimport memcmp, memset
+from libc.string cimport memcmp
 from mxlite._core.abi cimport *
-from mxlite._core.ndarray cimport ITEMSIZE, NDArrayBase, new_array, numpy_at
-from mxlite._core.program cimport kernel_pointer
+from mxlite._core.callplan cimport MOST, CallPlan, make_plan
+from mxlite._core.ndarray cimport NDArrayBase, new_array
 from mxlite._core.rng cimport next_step
 from mxlite._core.storage cimport Storage, new_storage
-from . import cpu
+from mxlite._core.tape cimport RECORDING, TRAINING, TapeNode, any_entry, flags, record, refuse_write
 from . import dtypes as _dtypes
-from .context import CPU as _CPU, check_usable, current_context
 from .errors import MXNetError
-from .infer import check_shape
-from .select import reference_call, select
-from ..ops.record import REQUIRED, show
+from .select import reference_call
+from ..ops.record import REQUIRED
 
 cdef enum:
-    MOST = 16                # inputs and outputs of a planned call; longer ones take the heap
     PLANS_KEPT = 8           # a parameter set keeps this many shapes
     KEYS_KEPT = 64           # an operator keeps this many parameter sets
     KEYWORDS_KEPT = 4        # and finds this many of them without reading the arguments again
     GIL_FREE_ABOVE = 8192    # elements
 
-cdef object TOO_MANY = 1 << 58  # elements
 cdef dict NAME = _dtypes.NAME
-cdef dict FLAG = _dtypes.FLAG
-cdef object CPU = _CPU
-cdef bint training = False   # is_train of imperative calls
-
-
-def set_training(bint value):
-    """Whether imperative calls run in training mode; returns what it was."""
-    global training
-    cdef bint was = training
-    training = value
-    return was
-
-
-cdef class CallPlan:
-    """What one kind of call needs, resolved once."""
-    cdef mxl_kernel fn           # NULL: the reference runs
-    cdef object p, capsule, context
-    cdef bytes args
-    cdef tuple scalars
-    cdef int n_in, n_out, n_visible, n_aux
-    cdef mxl_tensor ins[MOST]
-    cdef mxl_tensor outs[MOST]
-    cdef int64_t work, size
-    cdef int threads
-    cdef bint random
-
-    cdef bint fits(self, tuple inputs) noexcept:
-        cdef int i
-        cdef NDArrayBase a
-        for i in range(self.n_in):
-            a = <NDArrayBase>inputs[i]
-            if (a.t.dtype != self.ins[i].dtype or a.t.ndim != self.ins[i].ndim
-                    or memcmp(a.t.shape, self.ins[i].shape, 8 * a.t.ndim) != 0 or a.context is not self.context):
-                return False
-        return True
 
 
 cdef class OpFunction:
@@ -223,115 +184,66 @@ cdef class OpFunction:
         return tuple(out)
 
     cdef CallPlan make(self, tuple inputs, p, ctx):
-        """Infer, choose the kernel, pack the arguments."""
-        cdef CallPlan plan = CallPlan.__new__(CallPlan)
-        cdef NDArrayBase a
-        cdef int i, j
-        record = self.record
-        try:
-            n_aux = len(record.aux_names(p))
-            wanted = len(inputs) if record.variadic else len(record.input_names(p)) + n_aux
-            n_out, n_visible = len(record.output_names(p)), record.n_visible(p)
-        except Exception as e:
-            raise MXNetError(f"{self.__name__}({p}): {e}") from e
-        if len(inputs) != wanted:
-            names = list(record.input_names(p)) + list(record.aux_names(p))
-            raise TypeError(f"{self.__name__} takes {wanted} arrays ({', '.join(names)}), got {len(inputs)}")
-        shapes = [(<NDArrayBase>x).shape for x in inputs]
-        dtypes = [NAME[(<NDArrayBase>x).t.dtype] for x in inputs]
-        context = inputs[0].context if inputs else (current_context() if ctx is None else ctx)
-        for x in inputs:
-            if x.context is not context:
-                raise MXNetError(f"{self.__name__}: the inputs are on different devices, {context} and {x.context}; "
-                                 f"move one with as_in_context")
-        check_usable(context)
-        if len(shapes) == 0 and record.variadic:
-            raise TypeError(f"{self.__name__} takes at least one NDArray")
-        kinds = None
-        try:
-            new, outs = record.infer(p, list(shapes), [None] * n_out)
-            for i, (old, shape) in enumerate(zip(shapes, new)):
-                if shape is not None and tuple(shape) != old:
-                    raise ValueError(f"input {i} has shape {show(old)}, expected {show(shape)}")
-            new, kinds = record.infer_dtype(p, list(dtypes), [None] * n_out)
-            for i, (old, kind) in enumerate(zip(dtypes, new)):
-                if kind is not None and kind != old:
-                    raise ValueError(f"input {i} has dtype {old}, expected {kind}")
-            for shape in outs:
-                if shape is None or None in shape:
-                    raise ValueError("the output's shape does not follow from the inputs")
-                check_shape(shape)
-                self.check_size(shape)
-            kinds = ["float32" if k is None else k for k in kinds]
-            plan.threads = cpu.get_threads()
-            launch = select(record, p, shapes, [tuple(s) for s in outs], dtypes, kinds, plan.threads,
-                            _dtypes.ITEMSIZE[(dtypes or kinds)[0]])
-        except MemoryError:
-            raise
-        except Exception as e:          # a rule that fails is told like one that refuses, and keeps its traceback
-            listed = "".join([f"\n  {n}: {s} {d}" for n, s, d in zip(
-                list(record.input_names(p, len(inputs) - n_aux)) + list(record.aux_names(p)), shapes, dtypes)])
-            if type(e) is ValueError:
-                raise MXNetError(f"{self.__name__}: {e}{listed}") from None
-            raise MXNetError(f"{self.__name__}: {type(e).__name__}: {e}{listed}") from e
-        if len(inputs) > MOST or n_out > MOST:
-            plan.n_in, plan.n_out = -1, n_out
-        else:
-            plan.n_in, plan.n_out = len(inputs), n_out
-        plan.p, plan.capsule, plan.context = p, launch.capsule, context
-        plan.args, plan.scalars, plan.work = launch.args, launch.scalars, launch.work
-        plan.fn = NULL if launch.capsule is None else kernel_pointer(launch.capsule)
-        plan.n_visible, plan.n_aux = n_visible, n_aux
-        plan.random = record.random
-        if plan.n_in >= 0:
-            for i in range(plan.n_in):
-                plan.ins[i] = (<NDArrayBase>inputs[i]).t
-            memset(plan.outs, 0, sizeof(plan.outs))
-            for i in range(n_out):
-                shape = outs[i]
-                plan.outs[i].ndim, plan.outs[i].dtype, plan.outs[i].size = len(shape), FLAG[kinds[i]], 1
-                for j in range(plan.outs[i].ndim):
-                    plan.outs[i].shape[j] = shape[j]
-                    plan.outs[i].size *= plan.outs[i].shape[j]
-                plan.size += plan.outs[i].size
-        else:
-            plan.capsule = (tuple([tuple(s) for s in outs]), tuple(kinds))
-        return plan
+        return make_plan(self.__name__, self.record, inputs, p, ctx)
 
-    cdef int check_size(self, shape) except -1:
-        """MemoryError where no machine holds an array of `shape`: C's 64-bit sums would run over."""
-        n = 1
-        for d in shape:
-            n *= d
-            if d > TOO_MANY or n > TOO_MANY:
-                raise MemoryError(f"{self.__name__}: an output of shape {tuple(shape)} is too large")
-        return 0
+    def apply(self, p, tuple inputs, out=None, TapeNode drawn=None):
+        """Run the call with parsed parameters `p` and give back all its outputs, hidden ones too. `drawn`: the
+        recorded call whose random numbers it draws again."""
+        cdef CallPlan plan
+        cdef mxl_rng rng
+        cdef list found
+        dynamic = self.record.dynamic
+        key = (p if not dynamic else tuple([getattr(p, k) for k in p.__slots__ if k not in dynamic]), "parsed")
+        found = self.plans.get(key)
+        scalars = tuple([0.0 if getattr(p, k) is None else float(getattr(p, k)) for k in dynamic])
+        if drawn is not None:
+            rng.seed, rng.step = drawn.seed, drawn.step
+        if found is None:
+            if len(self.plans) >= KEYS_KEPT:
+                self.plans.pop(next(iter(self.plans)))
+            found = self.plans.setdefault(key, [])
+        for plan in found:
+            if plan.n_in == len(inputs) and plan.fits(inputs):
+                break
+        else:
+            plan = self.make(inputs, p, None)
+            remember(found, plan)
+        return self.run(plan, inputs, out, scalars, NULL if drawn is None else &rng, True)
 
-    cdef object run(self, CallPlan plan, tuple inputs, out, tuple scalars):
+    cdef object run(self, CallPlan plan, tuple inputs, out, tuple scalars, mxl_rng* drawn=NULL, bint whole=False):
+        """Run a planned call. `drawn`: random numbers to draw again; `whole`: give back a list of all outputs."""
         cdef mxl_tensor tensors[2 * MOST]
         cdef double values[16]
         cdef mxl_call c
         cdef mxl_rng rng
-        cdef int i, rc
+        cdef int i, rc, mode = flags()
         cdef NDArrayBase a
         cdef list outputs
         cdef Storage scratch = None
+        if mode & RECORDING and out is not None:
+            for x in out if isinstance(out, (list, tuple)) else (out,):
+                if isinstance(x, NDArrayBase):
+                    refuse_write(self.__name__, x)
+        if plan.random:
+            rng = next_step() if drawn == NULL else drawn[0]
+        else:
+            rng.seed = rng.step = 0
         if plan.n_in < 0:
-            return self.run_long(plan, inputs, out)
+            return self.run_long(plan, inputs, out, rng, whole)
         if out is None and plan.n_visible == 1 and plan.n_out == 1:
             outputs = None
             a = new_array(plan.outs[0].ndim, plan.outs[0].shape, plan.outs[0].dtype, plan.context)
         else:
             outputs = self.outputs_for(plan, inputs, out)
             if outputs is None:         # `out` cannot be written directly: compute aside, then copy
-                result = self.run(plan, inputs, None, scalars)
-                given = out if isinstance(out, (list, tuple)) else [out]
-                for to, made in zip(given, result if isinstance(result, list) else [result]):
+                outputs = self.run(plan, inputs, None, scalars, &rng, True)
+                for to, made in zip(out if isinstance(out, (list, tuple)) else [out], outputs):
                     (<NDArrayBase>to).copy_from(made)
-                return out
+                    (<NDArrayBase>to)._entry = (<NDArrayBase>made)._entry
+                return outputs if whole else out
             a = None
         if plan.fn == NULL:
-            self.run_reference(plan, inputs, [a] if outputs is None else outputs, scalars)
+            self.run_reference(plan, inputs, [a] if outputs is None else outputs, scalars, rng)
         else:
             for i in range(plan.n_in):
                 tensors[i] = (<NDArrayBase>inputs[i]).t
@@ -348,10 +260,8 @@ cdef class OpFunction:
             if plan.work:
                 scratch = new_storage(plan.work)
                 c.work = scratch.data
-            if plan.random:
-                rng = next_step()
             c.rng, c.rng_id, c.py = &rng, 0, NULL
-            c.n_in, c.n_out, c.is_train, c.threads = plan.n_in, plan.n_out, training, plan.threads
+            c.n_in, c.n_out, c.is_train, c.threads = plan.n_in, plan.n_out, mode & TRAINING, plan.threads
             if plan.size < GIL_FREE_ABOVE:
                 rc = plan.fn(&c)
             else:
@@ -360,15 +270,30 @@ cdef class OpFunction:
             if rc != MXL_OK:
                 self.failed(plan, rc)
         if outputs is None:
-            return a
-        return self.visible(plan, inputs, outputs, out)
+            if mode & RECORDING and any_entry(inputs):
+                record(self.record, self.called_with(plan, scalars), inputs, [a], rng.seed, rng.step)
+            return [a] if whole else a
+        result = self.finish(plan, inputs, outputs, out, scalars, rng)
+        return outputs if whole else result
 
-    cdef object visible(self, CallPlan plan, tuple inputs, list outputs, out):
+    cdef object called_with(self, CallPlan plan, tuple scalars):
+        """The parameters of a call of `plan` with these values of the dynamic ones."""
+        if scalars == plan.scalars:
+            return plan.p
+        return plan.p.replace(**dict(zip(self.record.dynamic, scalars)))
+
+    cdef object finish(self, CallPlan plan, tuple inputs, list outputs, out, tuple scalars, mxl_rng rng):
+        """Record the call if this thread records, note what it wrote, and give back what the caller sees."""
+        cdef TapeNode node = None
+        if flags() & RECORDING and any_entry(inputs):       # before the versions move: what was read is the old one
+            node = record(self.record, self.called_with(plan, scalars), inputs, outputs, rng.seed, rng.step)
         for i in range(plan.n_aux):
             (<NDArrayBase>inputs[len(inputs) - 1 - i]).storage.version += 1
         if out is not None:
             for x in outputs:
                 (<NDArrayBase>x).storage.version += 1
+            if node is not None:
+                node.written()
             return out
         if plan.n_visible == 1:
             return outputs[0]
@@ -420,26 +345,20 @@ cdef class OpFunction:
                 return True
         return False
 
-    cdef int run_reference(self, CallPlan plan, tuple inputs, list outputs, tuple scalars) except -1:
-        cdef mxl_rng rng
-        p = plan.p
-        if scalars != plan.scalars:
-            p = p.replace(**dict(zip(self.record.dynamic, scalars)))
+    cdef int run_reference(self, CallPlan plan, tuple inputs, list outputs, tuple scalars, mxl_rng rng) except -1:
+        p = self.called_with(plan, scalars)
         in_dtypes = [NAME[(<NDArrayBase>x).t.dtype] for x in inputs]
         out_dtypes = [NAME[(<NDArrayBase>x).t.dtype] for x in outputs]
-        rng.seed = rng.step = 0
-        if self.record.random:
-            rng = next_step()
         try:
             reference_call(self.record, p, np, [x.numpy_view() for x in inputs], in_dtypes,
-                           [x.numpy_view() for x in outputs], out_dtypes, bool(training), 0,
+                           [x.numpy_view() for x in outputs], out_dtypes, (flags() & TRAINING) != 0, 0,
                            plan.n_aux)(rng.seed, rng.step)
         except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, AssertionError) as e:
             shapes = ", ".join([f"{x.shape} {x.dtype_name}" for x in inputs])
             raise MXNetError(f"{self.__name__}({shapes}): {e}") from e
         return 0
 
-    cdef object run_long(self, CallPlan plan, tuple inputs, out):
+    cdef object run_long(self, CallPlan plan, tuple inputs, out, mxl_rng rng, bint whole):
         """A call with more arrays than a CallPlan holds: outputs by the reference."""
         shapes, kinds = plan.capsule
         from .ndarray import empty
@@ -451,10 +370,9 @@ cdef class OpFunction:
                 raise MXNetError(f"{self.__name__}: out is on {x.context}, the inputs on {plan.context}")
         outputs = [given[i] if i < len(given) else empty(s, k, plan.context) for i, (s, k) in
                    enumerate(zip(shapes, kinds))]
-        self.run_reference(plan, inputs, outputs, plan.scalars)
-        if out is not None:
-            return out
-        return outputs[0] if plan.n_visible == 1 else outputs[:plan.n_visible]
+        self.run_reference(plan, inputs, outputs, plan.scalars, rng)
+        result = self.finish(plan, inputs, outputs, out, plan.scalars, rng)
+        return outputs if whole else result
 
     cdef object failed(self, CallPlan plan, int rc):
         from .executor import CODES

@@ -7,6 +7,7 @@ cdef class NDArrayBase:
     cdef mxl_tensor t
     cdef readonly Storage storage
     cdef readonly object context
+    cdef public object _entry            # (tape node, output index) that made the array while recording, or None
     cdef object __weakref__
     cdef inline int64_t nbytes(self) noexcept
 
@@ -19,5 +20,6 @@ cdef class Buffer:
 cdef int64_t ITEMSIZE[16]
 cdef NDArrayBase new_array(int ndim, const int64_t* shape, int dtype, object context)
 cdef NDArrayBase array_at(void* data, Storage storage, tuple shape, int dtype, object context)
+cdef NDArrayBase twin(NDArrayBase a)
 cdef object numpy_at(void* data, tuple shape, object dtype_name, object keep)
 cpdef NDArrayBase empty(shape, dtype, context)

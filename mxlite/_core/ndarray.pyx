@@ -121,6 +121,13 @@ cdef NDArrayBase array_at(void* data, Storage storage, tuple shape, int dtype, o
     return a
 
 
+cdef NDArrayBase twin(NDArrayBase a):
+    """Another array object over the same memory, which no graph knows."""
+    cdef NDArrayBase b = make()
+    b.t, b.storage, b.context = a.t, a.storage, a.context
+    return b
+
+
 def from_numpy_shared(x, context=None):
     """An array over the memory of the C-contiguous NumPy array `x`, zero-copy; `x` is kept alive."""
     cdef size_t address = x.ctypes.data

@@ -3,29 +3,68 @@
 A basic key (ints, slices, None, Ellipsis) whose elements lie next to each other gives an array over the same memory;
 any other key copies.
 """
+import numbers
+
 import numpy as np
 
 from .._core import ndarray as _nd
+from .._core import tape as _tape
 from .._core.errors import MXNetError
 from .._core.ndarray import NDArrayBase
+from ..ops.record import brief
 
 
-def _plain(key):
-    """`key` with every NDArray in it as a NumPy index array."""
-    if isinstance(key, tuple):
-        return tuple(_plain(k) for k in key)
-    if isinstance(key, NDArrayBase):
-        index = key.numpy_view()
-        return index if index.dtype.kind in "biu" else index.astype(np.int64)
-    if isinstance(key, (float, str)):
-        raise ValueError(f"an array cannot be indexed with {key!r} of type {type(key).__name__}")
-    if isinstance(key, list):
-        return [_plain(k) if isinstance(k, NDArrayBase) else k for k in key]
-    return key
+def _plain(key, ndim):
+    """`key`, for an array of `ndim` axes, in NumPy's terms: NDArrays, lists and arrays of fractions become arrays of
+    integers, ``True`` is 1."""
+    if not ndim:                            # a 0-d array's x[:] is x[...], as MXNet has it
+        return Ellipsis if type(key) is slice and key == slice(None) else _part(key)
+    if type(key) is not tuple:
+        return _part(key)
+    parts = [_part(k) for k in key]
+    arrays = [k for k in parts if isinstance(k, np.ndarray)]
+    if arrays and any(k is Ellipsis for k in parts):
+        used = sum(k is not None and k is not Ellipsis for k in parts)
+        used += sum(k.ndim - 1 for k in arrays if k.dtype.kind == "b")
+        if used == ndim:                    # it stands for no axis, so it does not part the arrays beside it
+            parts = [k for k in parts if k is not Ellipsis]
+    return tuple(parts)
+
+
+def _part(k):
+    if k is None or k is Ellipsis or type(k) in (int, slice):
+        return k
+    if isinstance(k, NDArrayBase):
+        index = k.numpy_view()
+        if k.dtype_name == "bfloat16":
+            from .._core.convert import from_bfloat16
+            index = from_bfloat16(index)
+    elif isinstance(k, (bool, numbers.Integral)):
+        return int(k)                       # True and False are numbers here; a mask is an array
+    elif isinstance(k, np.ndarray):
+        index = k
+    elif isinstance(k, (list, tuple, range)) and k != ():
+        index = np.asarray([_part(i) if isinstance(i, NDArrayBase) else i for i in k])
+    else:
+        raise ValueError(f"an array cannot be indexed with {brief(k)} of type {type(k).__name__}")
+    if index.dtype.kind in "biu":
+        return index
+    if index.dtype.kind != "f":
+        raise ValueError(f"an array cannot be indexed with {brief(k)} of type {type(k).__name__}")
+    with np.errstate(invalid="ignore"):     # what is no number is out of bounds afterwards
+        return index.astype(np.int64)
 
 
 def get(x, key):
     """The elements that `key` selects. IndexError as in NumPy, ValueError for a number or text that is no index."""
+    out = _get(x, key)
+    if x._entry is not None and _tape.is_recording():
+        from .recorded import note_get
+        note_get(x, _plain(key, x.ndim), out)
+    return out
+
+
+def _get(x, key):
     if type(key) is int:                     # the common case: one row
         shape = x.shape
         if not shape:
@@ -41,7 +80,7 @@ def get(x, key):
         rows = max(0, stop - start)
         return x.part(start * (x.size // shape[0]) if rows else 0, (rows, *shape[1:]))
     view = x.numpy_view()
-    plain = _plain(key)
+    plain = _plain(key, x.ndim)
     part = view[plain]
     if not isinstance(part, np.ndarray):
         part = view[(*plain, ...)] if isinstance(plain, tuple) else view[plain, ...]    # an array, not a scalar
@@ -63,6 +102,16 @@ def _copied(part, x):
 
 def set(x, key, value):
     """Write `value` (a number, NumPy array or NDArray, broadcast) into the elements that `key` selects."""
+    if _tape.is_recording():
+        _tape.check_writable(x)
+        if isinstance(value, NDArrayBase) and value._entry is not None:
+            from .recorded import set_recorded
+            plain = _plain(key, x.ndim)
+            return set_recorded(x, plain, value, lambda: _set(x, key, value))
+    _set(x, key, value)
+
+
+def _set(x, key, value):
     view = x.numpy_view()
     bits = x.dtype_name == "bfloat16"
     if isinstance(value, NDArrayBase):
@@ -78,10 +127,12 @@ def set(x, key, value):
         from .._core.convert import to_bfloat16
         value = to_bfloat16(np.asarray(value, np.float32))
     else:
+        if type(value) is int and value.bit_length() > 63:
+            value = float(value)
         value = np.asarray(value)
         if value.dtype.kind not in "biuf":
             raise TypeError(f"cannot assign {value.dtype} values to an array of {x.dtype_name}")
-    key = _plain(key)
+    key = _plain(key, x.ndim)
     try:
         with np.errstate(all="ignore"):
             if value.ndim and value.size == 1:
@@ -90,12 +141,8 @@ def set(x, key, value):
                 value = value.astype(view.dtype)
             view[key] = value
     except ValueError as e:
-        target = np.shape(view[key])
-        if isinstance(key, slice) and key == slice(None) and value.size == x.size:
-            view[...] = value.reshape(x.shape)      # x[:] = y of equal size, as MXNet allows
-        else:
-            raise MXNetError(f"cannot assign an array of shape {value.shape} to a selection of shape {target}: "
-                             f"{e}") from None
+        raise MXNetError(f"cannot assign an array of shape {value.shape} to a selection of shape "
+                         f"{np.shape(view[key])}: {e}") from None
     x.touched()
 
 

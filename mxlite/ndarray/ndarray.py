@@ -5,6 +5,7 @@ import numpy as np
 
 from .._core import dtypes as _dtypes
 from .._core import ndarray as _nd
+from .._core import tape as _tape
 from .._core.context import check_usable, current_context
 from .._core.errors import MXNetError
 from .._core.ndarray import NDArrayBase
@@ -126,11 +127,16 @@ class NDArray(NDArrayBase):
         if isinstance(other, NDArrayBase):
             if other is self:
                 raise MXNetError("cannot copy an array onto itself")
-            other.copy_from(self)
-            return other
-        new = _nd.empty(self.shape, self.dtype_name, check_usable(_context(other)))
-        new.copy_from(self)
-        return new
+            _tape.check_writable(other)
+        else:
+            other = _nd.empty(self.shape, self.dtype_name, check_usable(_context(other)))
+        other.copy_from(self)
+        if self._entry is not None:
+            if other.dtype_name == self.dtype_name:
+                _record("_copy", self, other)
+            else:
+                _record("Cast", self, other, dtype=other.dtype_name)
+        return other
 
     def as_in_context(self, context):
         """This array on `context`: itself where it already is there, else a copy."""
@@ -158,6 +164,35 @@ class NDArray(NDArrayBase):
         """This array's memory without any record of how it was computed."""
         return self.part(0, self.shape)
 
+    # -- gradients --------------------------------------------------------------------------------------------------
+
+    def attach_grad(self, grad_req="write", stype=None):
+        """Let :func:`mxlite.autograd.backward` compute this array's gradient into ``x.grad``, zeros until then.
+
+        `grad_req`: 'write', 'add' (accumulate) or 'null'. The array is a variable from now on, whatever it was
+        computed from. ValueError for another request.
+        """
+        from ..autograd import mark_variables
+        self.tostype("default" if stype is None else stype)
+        grad = _nd.empty(self.shape, self.dtype_name, self.context)
+        grad.fill_zero()
+        mark_variables([self], [grad], [grad_req])
+
+    @property
+    def grad(self):
+        """The array that backward writes this array's gradient into; None without :meth:`attach_grad`."""
+        node = _tape.variable_of(self)
+        return None if node is None else node.grad
+
+    def backward(self, out_grad=None, retain_graph=False, train_mode=True):
+        """The gradients of this array into the ``grad`` of those that it was computed from while recording.
+
+        `out_grad`: the gradient of some further loss with respect to this array (None: ones). MXNetError where it was
+        not recorded; see :func:`mxlite.autograd.backward`.
+        """
+        from ..autograd import backward
+        backward([self], None if out_grad is None else [out_grad], retain_graph, train_mode)
+
     def wait_to_read(self):
         """Nothing to wait for: every call has finished when it returns."""
 
@@ -180,9 +215,16 @@ class NDArray(NDArrayBase):
         try:
             target = reshape_codes(tuple(operator.index(d) for d in shape), self.shape, bool(reverse))
             same_size(self.shape, target)
-            return self.part(0, target)
+            out = self.part(0, target)
         except ValueError as e:
             raise MXNetError(f"reshape: {e}") from None
+        return self._viewed(out)
+
+    def _viewed(self, out):
+        """`out`, this memory under another shape, recorded where this array is."""
+        if self._entry is not None:
+            _record("Reshape", self, out, shape=out.shape)
+        return out
 
     def flatten(self, inplace=False):
         """Two axes: the first, and all others joined."""
@@ -194,12 +236,12 @@ class NDArray(NDArrayBase):
             return _op("expand_dims")(self, axis=axis)
         shape = list(self.shape)
         shape.insert(axis if axis >= 0 else axis + self.ndim + 1, 1)
-        return self.part(0, tuple(shape))
+        return self._viewed(self.part(0, tuple(shape)))
 
     def squeeze(self, axis=None, inplace=False):
         """Without the axes of length 1 (those in `axis`)."""
         out = _op("squeeze")(self, axis=axis)
-        return self.part(0, out.shape) if inplace else out
+        return self._viewed(self.part(0, out.shape)) if inplace else out
 
     def broadcast_to(self, shape):
         """This array repeated to `shape`."""
@@ -223,6 +265,13 @@ class NDArray(NDArrayBase):
     slice_assign_scalar = slice_assign
 
     __hash__ = object.__hash__
+
+
+def _record(name, x, out, **params):
+    """Record `out`, which was made without a call, as what operator `name` makes of `x`."""
+    if _tape.is_recording():
+        record = _op(name).record
+        _tape.record_result(record, record.parse(params), (x,), out)
 
 
 def _context(ctx):

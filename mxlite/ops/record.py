@@ -194,7 +194,7 @@ class Op:
     P = None                # made here: the parameters' class
     variadic = False        # made here: `inputs` is "*name"
 
-    def __init_subclass__(cls):
+    def __init_subclass__(cls, registered=True):
         for k in vars(cls):
             if k not in FIELDS:
                 close = near(k, FIELDS)
@@ -213,6 +213,8 @@ class Op:
         cls.variadic = isinstance(cls.inputs, str) and cls.inputs.startswith("*")
         cls.dynamic = tuple(names(cls.dynamic))
         cls.P = type(cls.name + "Params", (Params,), {"__slots__": tuple(cls.params)})
+        if not registered:
+            return
         for alias in (cls.name, *cls.aliases.split()):
             if alias in REGISTRY:
                 raise TypeError(f"record {cls.__name__}: the name {alias!r} belongs to {REGISTRY[alias].__name__}")

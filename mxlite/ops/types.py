@@ -51,6 +51,7 @@ def optional(kind):
         if v is None or (isinstance(v, str) and v.strip() in ("None", "")):
             return None
         return kind(v)
+    parse.kind = kind           # the stubs ask
     return parse
 
 

@@ -14,10 +14,11 @@ _fluent.install(Symbol, _functions.get, lambda n: n in _REGISTRY)
 maximum = _functions.two("maximum", "_maximum", "_maximum_scalar", "_maximum_scalar")
 minimum = _functions.two("minimum", "_minimum", "_minimum_scalar", "_minimum_scalar")
 hypot = _functions.two("hypot", "_hypot", "_hypot_scalar", "_hypot_scalar")
+histogram, split_v2 = _functions.histogram, _functions.split_v2
 pow = power = _functions.two("power", "_power", "_power_scalar", "_rpower_scalar")
 
-__all__ = ["Group", "Symbol", "Variable", "arange", "eye", "fromjson", "full", "hypot", "linspace", "load", "load_json",
-           "maximum", "minimum", "ones", "pow", "power", "var", "zeros"]
+__all__ = ["Group", "Symbol", "Variable", "arange", "eye", "fromjson", "full", "histogram", "hypot", "linspace", "load",
+           "load_json", "maximum", "minimum", "ones", "pow", "power", "split_v2", "var", "zeros"]
 
 
 def __getattr__(name):

@@ -3,7 +3,7 @@ import numpy as np
 
 from .._core.dtypes import name_of
 from .._core.errors import MXNetError
-from .._core.graph import Node
+from .._core.graph import Node, substitute, variables
 from ..attribute import AttrScope
 from ..base import caller
 from ..calls import all_inputs, split_call
@@ -64,7 +64,7 @@ def compose(op, called, args, kwargs, symbol_class):
             node.p = p.replace(num_args=len(inputs))
         if not inputs:
             raise MXNetError(f"{op.name} needs at least one input symbol")
-        node.inputs = [single(s, op.name) for s in inputs]
+        node.inputs = fill_inputs(op, node.p, node, inputs, {})
         node.n_out, node.n_visible = len(op.output_names(node.p)), op.n_visible(node.p)
     else:
         node.inputs = fill_inputs(op, p, node, inputs, by_name)
@@ -88,7 +88,7 @@ def single(symbol, what):
 
 def fill_inputs(op, p, node, given, by_name):
     """Entries for all inputs: given ones by position or name, variables ``{node}_{input}`` for the others."""
-    names = list(op.input_names(p))
+    names = list(op.input_names(p, len(given)))
     aux = list(op.aux_names(p))
     if len(given) > len(names) + len(aux):
         raise MXNetError(f"{op.name} takes {len(names) + len(aux)} inputs ({', '.join(names + aux)}), got {len(given)}"
@@ -111,3 +111,74 @@ def fill_inputs(op, p, node, given, by_name):
         raise MXNetError(f"{op.name} has no input {left[0]!r}; its inputs are {', '.join(names + aux)}"
                          f"\n  made at {caller()}")
     return entries
+
+
+def apply_to(symbol, args, kwargs, name):
+    """The entries of a copy of `symbol` in which variables stand for the symbols given by position or name."""
+    arguments, states = variables(symbol._entries)
+    inputs = arguments + states
+    if args:
+        if len(args) > len(inputs):
+            raise MXNetError(f"compose: {len(args)} symbols for {len(inputs)} inputs: "
+                             f"{', '.join(n.name for n in inputs)}\n  made at {caller()}")
+        replace = dict(zip(inputs, args))
+    else:
+        by_name, replace = {}, {}
+        for n in inputs:
+            by_name.setdefault(n.name, []).append(n)
+        for k, s in kwargs.items():
+            if k not in by_name:
+                close = near(k, list(by_name))
+                raise MXNetError(f"compose: argument name {k} not found"
+                                 + (f", did you mean {close[0]!r}?" if close else "")
+                                 + f"; the inputs are {', '.join(by_name)}\n  made at {caller()}")
+            if len(by_name[k]) > 1:
+                made = ", ".join(str(n.where) for n in by_name[k])
+                raise MXNetError(f"compose: {k} is ambiguous: {len(by_name[k])} variables have that name (made at "
+                                 f"{made})")
+            replace[by_name[k][0]] = s
+    replace = {n: single(s, f"compose: {n.name}") for n, s in replace.items()}
+    entries = substitute(symbol._entries, replace)
+    # A head that stands for a given symbol is that symbol's own node: it keeps its name.
+    if name is not None and symbol._entries[0][0] not in replace:
+        entries[0][0].name = name
+    return entries
+
+
+def reparsed(node, attrs):
+    """The parameters of an operator node for other attribute texts. MXNetError where they do not fit the node."""
+    op = node.op
+    for k in attrs:
+        if k not in op.params and not (k.startswith("__") and k.endswith("__")):
+            raise MXNetError(_unknown(op, k))
+    try:
+        p = op.parse({k: v for k, v in attrs.items() if k in op.params})
+        fits = len(op.output_names(p)) == node.n_out and op.n_visible(p) == node.n_visible and (
+            op.variadic or len(op.input_names(p)) + len(op.aux_names(p)) == len(node.inputs))
+    except ValueError as e:
+        raise MXNetError(f"{e}\n  made at {caller()}") from None
+    if not fits:
+        raise MXNetError(f"{op.name} node {node.name!r} would have other inputs or outputs: compose a new one"
+                         f"\n  made at {caller()}")
+    return p
+
+
+def text_of(nodes, heads):
+    """The text that ``debug_str`` shows for `nodes`, in execution order, whose outputs are the entries `heads`."""
+    lines = ["Symbol Outputs:"]
+    lines += [f"\toutput[{k}]={n.name}({i})" for k, (n, i) in enumerate(heads)]
+    versions = {}           # of a variable: how often it has been taken as an auxiliary state so far
+    for node in nodes:
+        if node.op is None:
+            lines.append(f"Variable:{node.name}")
+            continue
+        for child, _ in node.inputs[len(node.inputs) - len(node.op.aux_names(node.p)):] if node.op.aux else ():
+            versions[child] = versions.get(child, 0) + 1
+        lines += ["--------------------", f"Op:{node.op.name}, Name={node.name}", "Inputs:"]
+        for k, (child, i) in enumerate(node.inputs):
+            lines.append(f"\targ[{k}]={child.name}({i})"
+                         + (f" version={versions.get(child, 0)}" if child.op is None else ""))
+        if node.attrs:
+            lines.append("Attrs:")
+            lines += [f"\t{k}={node.attrs[k]}" for k in sorted(node.attrs)]
+    return "\n".join(lines) + "\n"

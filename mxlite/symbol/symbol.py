@@ -5,12 +5,13 @@ from .._core.errors import MXNetError
 from .._core.graph import Node, substitute, topological, variables
 from ..attribute import AttrScope
 from ..base import NotImplementedForSymbol, caller
-from ..name import NameManager
 from ..ops.record import REGISTRY
+from . import arithmetic as _arithmetic
+from . import backend as _backend
 from . import bind as _bind
 from . import inference as _inference
 from .codec import HIDDEN_KEYS, from_json, to_json
-from .compose import compose, hidden_key
+from .compose import apply_to, compose, hidden_key, reparsed, text_of
 
 __all__ = ["Symbol", "Variable", "var", "Group", "load", "load_json", "fromjson"]
 
@@ -68,6 +69,9 @@ class Symbol:
                 raise ValueError(f'There are multiple outputs with name "{index}"')
             return Symbol([self._entries[found[0]]])
         if isinstance(index, slice):
+            if not self._entries[index]:
+                raise TypeError(f"the slice {index.start}:{index.stop}:{index.step} of {len(self._entries)} outputs "
+                                f"is empty: a symbol has at least one")
             return Symbol(self._entries[index])
         if not hasattr(index, "__index__"):
             raise TypeError(f"Symbol only supports integer, slice or string index, not {type(index).__name__}")
@@ -129,45 +133,37 @@ class Symbol:
         return {n.name: _both_spellings(n.attrs) for n in topological(self._entries) if n.attrs}
 
     def _set_attr(self, **kwargs):
+        """Set attributes of this symbol's node, in place: an operator's parameters, ``__name__`` texts, hidden keys.
+
+        ValueError where a value is no text; MXNetError for a group of several nodes, and for what is no parameter.
+        """
+        node = self._entries[0][0]
+        if any(n is not node for n, _ in self._entries):
+            raise MXNetError(f"attributes can be set on one node, this group has {', '.join(self.list_outputs())}")
+        attrs = dict(node.attrs)
         for k, v in kwargs.items():
             if not isinstance(v, str):
                 raise ValueError("Set Attr only accepts string values")
-            for node, _ in self._entries:
-                node.attrs[hidden_key(k)] = v
+            attrs[hidden_key(k)] = v
+        if node.op is not None:
+            node.p = reparsed(node, attrs)
+        node.attrs.update(attrs)
 
     # -- composition ------------------------------------------------------------------------------------------------
 
     def __call__(self, *args, name=None, **kwargs):
-        """A copy of this symbol in which the named variables stand for the given symbols.
+        """A copy of this symbol in which variables stand for the given symbols: ``net(data=other, name="both")``.
 
-        ``net(data=other, name="both")``. Raises TypeError for anything but symbols, MXNetError for an unknown name.
+        By keyword, or by position in the order of arguments, then auxiliary states. `name` names the copy's (first)
+        head. TypeError for anything but symbols; MXNetError for an unknown name, one that several variables have, a
+        symbol of several outputs.
         """
         for s in (*args, *kwargs.values()):
             if not isinstance(s, Symbol):
                 raise TypeError(f"Compose expect `Symbol` as arguments, got {type(s).__name__}")
         if args and kwargs:
             raise TypeError("compose only accept input Symbols either as positional or keyword arguments, not both")
-        inputs = [n for n in topological(self._entries) if n.op is None]
-        if args:
-            if len(args) > len(inputs):
-                raise MXNetError(f"compose: {len(args)} symbols for {len(inputs)} inputs: {self.list_inputs()}")
-            replace = {n: s for n, s in zip(inputs, args)}
-        else:
-            by_name = {}
-            for n in inputs:
-                by_name.setdefault(n.name, []).append(n)
-            for k in kwargs:
-                if k not in by_name:
-                    raise MXNetError(f"compose: argument name {k} not found. Candidate arguments: "
-                                     f"{', '.join(by_name)}")
-            replace = {n: s for k, s in kwargs.items() for n in by_name[k]}
-        for s in replace.values():
-            if len(s._entries) != 1:
-                raise MXNetError(f"compose: an input must have one output, {s!r} has {len(s._entries)}")
-        entries = substitute(self._entries, {n: s._entries[0] for n, s in replace.items()})
-        if name is not None and len({n for n, _ in entries}) == 1 and entries[0][0].op is not None:
-            entries[0][0].name = NameManager.current.get(name, "compose")
-        return Symbol(entries)
+        return Symbol(apply_to(self, args, kwargs, name))
 
     def __copy__(self):
         return self.__deepcopy__(None)
@@ -200,19 +196,7 @@ class Symbol:
 
     def debug_str(self):
         """The graph as text, a block a node."""
-        lines = ["Symbol Outputs:"]
-        lines += [f"\toutput[{k}]={n.name}({i})" for k, (n, i) in enumerate(self._entries)]
-        for node in topological(self._entries):
-            if node.op is None:
-                lines.append(f"Variable:{node.name}")
-                continue
-            lines += ["--------------------", f"Op:{node.op.name}, Name={node.name}", "Inputs:"]
-            for k, (child, i) in enumerate(node.inputs):
-                lines.append(f"\targ[{k}]={child.name}({i})" + (" version=0" if child.op is None else ""))
-            if node.attrs:
-                lines.append("Attrs:")
-                lines += [f"\t{k}={node.attrs[k]}" for k in sorted(node.attrs)]
-        return "\n".join(lines) + "\n"
+        return text_of(topological(self._entries), self._entries)
 
     # -- inference --------------------------------------------------------------------------------------------------
 
@@ -270,28 +254,6 @@ class Symbol:
         from .gradient import gradient_symbol
         return gradient_symbol(self, wrt)
 
-    # -- arithmetic -------------------------------------------------------------------------------------------------
-
-    def __iadd__(self, other):
-        raise NotImplementedForSymbol(self.__iadd__, "+=", other)
-
-    def __isub__(self, other):
-        raise NotImplementedForSymbol(self.__isub__, "-=", other)
-
-    def __imul__(self, other):
-        raise NotImplementedForSymbol(self.__imul__, "*=", other)
-
-    def __itruediv__(self, other):
-        raise NotImplementedForSymbol(self.__itruediv__, "/=", other)
-
-    def __neg__(self):
-        return call("_mul_scalar", "_mulscalar", self, scalar=-1.0)
-
-    def __abs__(self):
-        return call("abs", "abs", self)
-
-    __hash__ = None
-
     # -- arrays only ------------------------------------------------------------------------------------------------
 
     def asnumpy(self):
@@ -315,9 +277,56 @@ class Symbol:
     def backward(self):
         raise NotImplementedForSymbol(self.backward)
 
-    def astype(self, dtype, **kwargs):
-        """Cast to `dtype`."""
-        return call("Cast", "cast", self, dtype=dtype, **kwargs)
+    # -- methods with a signature of their own ------------------------------------------------------------------------
+
+    def astype(self, *args, **kwargs):
+        """Cast to `dtype`: ``astype("float16")``."""
+        return call("Cast", "cast", self, *args, **kwargs)
+
+    def as_nd_ndarray(self):
+        """This symbol: MXNet's way back from its NumPy flavour."""
+        return self
+
+    def as_np_ndarray(self):
+        """MXNetError: there is no NumPy flavour of symbols here."""
+        raise MXNetError("the NumPy interface (mx.np, mx.sym.np) is not part of mxlite; use the operators of mx.sym")
+
+    def diag(self, k=0, **kwargs):
+        """The operator ``diag`` with this symbol as its first input."""
+        return call("diag", "diag", self, k, **kwargs)
+
+    def expand_dims(self, axis, inplace=False, **kwargs):
+        """The operator ``expand_dims`` with this symbol as its first input. `inplace` means nothing for a symbol."""
+        return call("expand_dims", "expand_dims", self, axis=axis, **kwargs)
+
+    def flatten(self, inplace=False, **kwargs):
+        """The operator ``flatten`` with this symbol as its first input. `inplace` means nothing for a symbol."""
+        return call("Flatten", "flatten", self, **kwargs)
+
+    def squeeze(self, axis=None, inplace=False, **kwargs):
+        """The operator ``squeeze`` with this symbol as its first input. `inplace` means nothing for a symbol."""
+        return call("squeeze", "squeeze", self, axis=axis, **kwargs)
+
+    def split_v2(self, *args, **kwargs):
+        """``mx.sym.split_v2`` with this symbol as its first input."""
+        from .functions import split_v2
+        return split_v2(self, *args, **kwargs)
+
+    def get_backend_symbol(self, backend):
+        """A copy of this symbol for `backend`: ``"MKLDNN"``, MXNet's name for what fuses operators on the CPU.
+
+        Fusing is the executor's work here, so the copy is the same graph. MXNetError for any other backend.
+        """
+        return _backend.get_backend_symbol(self, backend)
+
+    def optimize_for(self, backend, args=None, aux=None, ctx=None, shape_dict=None, type_dict=None, stype_dict=None,
+                     skip_infer=False, **kwargs):
+        """Like :meth:`get_backend_symbol`, after a look whether the given arrays or shapes fit this graph.
+
+        `args`, `aux`: dicts or lists of NDArray; `shape_dict`, `type_dict`: shapes and dtypes by name. MXNetError for
+        an unknown backend or shapes that contradict each other; `skip_infer` leaves the look out.
+        """
+        return _backend.optimize_for(self, backend, args, aux, shape_dict, type_dict, skip_infer)
 
     def _repr_svg_(self):
         """The graph as a picture, in a notebook."""
@@ -333,42 +342,7 @@ def _both_spellings(attrs):
     return out
 
 
-def _arithmetic(symbol_op, name, scalar_op, scalar_name):
-    def method(self, other):
-        if isinstance(other, Symbol):
-            return call(symbol_op, name, self, other)
-        if isinstance(other, bool) or not isinstance(other, (int, float)) and not hasattr(other, "__float__"):
-            raise TypeError(f"type {type(other)} not supported")
-        if getattr(other, "ndim", 0):
-            raise TypeError(f"type {type(other)} not supported")
-        return call(scalar_op, scalar_name, self, scalar=other)
-    return method
-
-
-for _method, *_spec in (
-        ("__add__", "elemwise_add", "_plus", "_plus_scalar", "_plusscalar"),
-        ("__radd__", "elemwise_add", "_plus", "_plus_scalar", "_plusscalar"),
-        ("__sub__", "elemwise_sub", "_minus", "_minus_scalar", "_minusscalar"),
-        ("__rsub__", "elemwise_sub", "_minus", "_rminus_scalar", "_rminusscalar"),
-        ("__mul__", "elemwise_mul", "_mul", "_mul_scalar", "_mulscalar"),
-        ("__rmul__", "elemwise_mul", "_mul", "_mul_scalar", "_mulscalar"),
-        ("__truediv__", "elemwise_div", "_div", "_div_scalar", "_divscalar"),
-        ("__rtruediv__", "elemwise_div", "_div", "_rdiv_scalar", "_rdivscalar"),
-        ("__div__", "elemwise_div", "_div", "_div_scalar", "_divscalar"),
-        ("__rdiv__", "elemwise_div", "_div", "_rdiv_scalar", "_rdivscalar"),
-        ("__mod__", "_mod", "_mod", "_mod_scalar", "_modscalar"),
-        ("__rmod__", "_mod", "_mod", "_rmod_scalar", "_rmodscalar"),
-        ("__pow__", "_power", "_power", "_power_scalar", "_powerscalar"),
-        ("__rpow__", "_power", "_power", "_rpower_scalar", "_rpower_scalar"),
-        ("__eq__", "_equal", "_equal", "_equal_scalar", "_equal_scalar"),
-        ("__ne__", "_not_equal", "_not_equal", "_not_equal_scalar", "_not_equal_scalar"),
-        ("__gt__", "_greater", "_greater", "_greater_scalar", "_greater_scalar"),
-        ("__ge__", "_greater_equal", "_greater_equal", "_greater_equal_scalar", "_greater_equal_scalar"),
-        ("__lt__", "_lesser", "_lesser", "_lesser_scalar", "_lesser_scalar"),
-        ("__le__", "_lesser_equal", "_lesser_equal", "_lesser_equal_scalar", "_lesser_equal_scalar")):
-    setattr(Symbol, _method, _arithmetic(*_spec))
-    getattr(Symbol, _method).__name__ = _method
-Symbol.__hash__ = None
+_arithmetic.install(Symbol, call)
 
 
 _STORAGE = {"default": "0", "row_sparse": "1", "csr": "2"}

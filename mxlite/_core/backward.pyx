@@ -1,0 +1,331 @@
+# cython: language_level=3
+"""The gradient pass on a tape: the backward graph of recorded calls, run call by call.
+
+The graph of a training step is the same one each time round, so what the gradient pass makes of it is kept as a list of
+:class:`Step` under the graph's structure, and later steps go straight to running it.
+"""
+from mxlite._core.graph cimport Indexed, Node
+from mxlite._core.ndarray cimport NDArrayBase, empty, twin
+from mxlite._core.tape cimport TapeNode
+from .errors import MXNetError
+from .gradient import gradient, prune
+from .invoke import OpFunction
+from .tape import is_recording, set_flag
+from ..ops.function import FunctionBackward
+from ..ops.record import RECORDS
+
+cdef dict scripts = {}          # structure -> Script, oldest first
+cdef enum:
+    SCRIPTS_KEPT = 64
+cdef dict functions = {}        # record -> OpFunction
+
+
+cdef object function_of(op):
+    found = functions.get(op)
+    if found is None:
+        found = functions[op] = OpFunction(op, op.name, None)
+    return found
+
+
+cdef class Step:
+    """One backward call: entries in, entries out."""
+    cdef object run, op, p
+    cdef list inputs
+    cdef int first, n_out
+    cdef int drawn              # forward row whose random numbers (or Function) it takes; -1: none
+    cdef int there_for          # forward row on whose device it runs; -1: where its inputs are
+    cdef list dead              # entries that nobody needs after it
+
+
+class Script:
+    """The backward calls of one graph structure: steps, the head gradients' entries, and each variable's gradient."""
+
+    __slots__ = ("steps", "heads", "grads", "n_entries", "reads")
+
+
+cdef list check_heads(heads):
+    cdef TapeNode node
+    entries = []
+    for x in heads:
+        entry = (<NDArrayBase?>x)._entry
+        if entry is None:
+            raise MXNetError(f"backward: the array of shape {x.shape} is not part of a recorded graph; compute it from "
+                             "an array with attach_grad(), inside autograd.record()")
+        entries.append(entry)
+    return entries
+
+
+cdef Indexed index_of(list entries):
+    """The recorded graph behind `entries`. MXNetError where an earlier backward released it."""
+    cdef TapeNode node
+    cdef Indexed g = Indexed(entries)
+    for node in g.nodes:
+        if node.released:
+            raise MXNetError(f"backward: the graph that was recorded at {node.op.name} has been released by an earlier "
+                             "backward(); pass retain_graph=True there to go through it again")
+    return g
+
+
+cdef object script_for(Indexed g, list entries, list wrt):
+    """The script of the graph `g` behind `entries`, for the gradients of the variable rows `wrt`."""
+    cdef TapeNode node
+    cdef NDArrayBase a
+    cdef list shapes = [], dtypes = []
+    for node in g.nodes:
+        for a in node.saved:
+            shapes.append(a.shape)
+            dtypes.append(a.dtype_name)
+    key = (tuple([(n.op, n.p) for n in g.nodes]), tuple([tuple(e) for e in g.inputs]), tuple(g.heads), tuple(wrt),
+           tuple(shapes), tuple(dtypes))
+    script = scripts.get(key)
+    if script is None:
+        script = make_script(Indexed(entries), shapes, dtypes, wrt)
+        if len(scripts) >= SCRIPTS_KEPT:
+            scripts.pop(next(iter(scripts)), None)
+        scripts[key] = script
+    return script
+
+
+cdef object make_script(Indexed g, list shapes, list dtypes, wrt):
+    cdef int n_forward = len(g.nodes), row
+    cdef Step step
+    cdef Node node
+    made_for = []
+    heads, grads = gradient(g, shapes, dtypes, wrt, made_for)
+    script = Script()
+    script.steps, script.n_entries = [], g.n_entries
+    script.grads = grads
+    keep = [e for e in grads.values() if e is not None]
+    rows = prune(g, keep)
+    used, read = set(keep), set()
+    for row in reversed(rows):
+        node = g.nodes[row]
+        if row < n_forward or node.op is None:
+            continue
+        step = Step.__new__(Step)
+        step.op, step.p, step.inputs = node.op, node.p, g.inputs[row]
+        step.run = None if node.op is FunctionBackward else function_of(node.op)
+        step.first, step.n_out = g.row_ptr[row], node.n_out
+        step.drawn = -1 if node.rng_of is None else g.row_of[node.rng_of]
+        of = made_for[row - n_forward]
+        step.there_for = -1 if of is None else g.row_of[of]
+        ids = {*step.inputs, *range(step.first, step.first + step.n_out)}
+        step.dead = sorted(ids - used)
+        used |= ids
+        read.update(step.inputs)
+        script.steps.insert(0, step)
+    script.heads = [g.entry(h) for h in heads]
+    script.reads = read
+    return script
+
+
+cdef int check_unchanged(Indexed g, reads) except -1:
+    """MXNetError where an array that the backward calls read was written since it was recorded."""
+    cdef TapeNode node
+    cdef int row, i
+    for row in range(len(g.nodes)):
+        node = g.nodes[row]
+        if node.op is None:
+            continue
+        for i in range(node.n_out):
+            if g.row_ptr[row] + i in reads and node.changed(i):
+                raise MXNetError(f"backward: output {i} of {node.op.name}, shape {node.saved[i].shape}, was overwritten "
+                                 "after it was recorded, so its gradient cannot be computed")
+        n = len(node.inputs) - (len(node.op.aux_names(node.p)) if node.op.aux else 0)
+        for i in range(n):
+            if g.inputs[row][i] in reads and node.input_changed(i):
+                raise MXNetError(f"backward: input {i} of {node.op.name} was overwritten after it was recorded, so its "
+                                 "gradient cannot be computed; write into arrays after backward()")
+    return 0
+
+
+cdef list run(Indexed g, script, list head_grads, bint create_graph, bint train_mode, dict targets):
+    """Run the script's steps; returns the entries' arrays. `targets`: entry -> array that it may be computed into."""
+    cdef list values = [None] * script.n_entries
+    cdef Step step
+    cdef TapeNode node, drawn
+    cdef NDArrayBase a, t
+    cdef int e, row, i, n_forward = len(g.nodes)
+    for row in range(n_forward):
+        node = g.nodes[row]
+        for i in range(node.n_out):
+            a = node.saved[i]
+            if create_graph:                # a fresh array that knows its node, so that what follows is recorded
+                t = twin(a)
+                t._entry = (node, i)
+                a = t
+            values[g.row_ptr[row] + i] = a
+    for i, x in zip(script.heads, head_grads):
+        values[i] = x
+    was_recording, was_training = set_flag(True, create_graph), set_flag(False, train_mode)
+    try:
+        for step in script.steps:
+            inputs = [values[e] for e in step.inputs]
+            if step.there_for >= 0:
+                context = (<TapeNode>g.nodes[step.there_for]).context
+                for i, x in enumerate(inputs):
+                    if (<NDArrayBase>x).context is not context:
+                        inputs[i] = x.as_in_context(context)
+            drawn = None if step.drawn < 0 else g.nodes[step.drawn]
+            if step.run is None:
+                outputs = call_backward(drawn, inputs)
+            else:
+                out = None
+                if step.n_out == 1 and targets is not None:
+                    out = targets.get(step.first)
+                    if out is not None and (<NDArrayBase>out).context is not (<NDArrayBase>inputs[0]).context:
+                        out = None
+                if drawn is not None:
+                    set_flag(False, drawn.is_train)
+                outputs = step.run.apply(step.p, tuple(inputs), out, drawn)
+                if drawn is not None:
+                    set_flag(False, train_mode)
+            for i in range(step.n_out):
+                values[step.first + i] = outputs[i]
+            for e in step.dead:
+                values[e] = None
+    finally:
+        set_flag(True, was_recording)
+        set_flag(False, was_training)
+    return values
+
+
+cdef list call_backward(TapeNode node, list dys):
+    """The gradients that a recorded autograd.Function gives for its inputs, checked."""
+    function = node.function
+    name = type(function).__name__
+    result = function.backward(*dys)
+    result = list(result) if isinstance(result, (list, tuple)) else [result]
+    if len(result) != len(node.inputs):
+        raise MXNetError(f"{name}.backward returned {len(result)} gradients for {len(node.inputs)} inputs")
+    for i, x in enumerate(result):
+        if not isinstance(x, NDArrayBase):
+            raise TypeError(f"{name}.backward: gradient {i} must be an NDArray, got {type(x).__name__}")
+        like = (<TapeNode>node.inputs[i][0]).saved[node.inputs[i][1]]
+        if x.shape != like.shape:
+            raise MXNetError(f"{name}.backward: gradient {i} has shape {x.shape}, the input {like.shape}")
+        if x.dtype_name != like.dtype_name:
+            result[i] = x.astype(like.dtype_name)
+    return result
+
+
+cdef list head_arrays(heads, given):
+    """One gradient a head: the given one, checked, or ones."""
+    out = []
+    for i, x in enumerate(heads):
+        g = None if given is None else given[i]
+        if g is None:
+            g = empty(x.shape, x.dtype_name, x.context)
+            view = g.numpy_view()
+            view.fill(0x3F80 if x.dtype_name == "bfloat16" else 1)
+        elif not isinstance(g, NDArrayBase):
+            raise TypeError(f"head gradient {i} must be an NDArray or None, got {type(g).__name__}")
+        elif g.shape != x.shape:
+            raise MXNetError(f"backward: head gradient {i} has shape {g.shape}, the array {x.shape}")
+        elif g.dtype_name != x.dtype_name:
+            g = g.astype(x.dtype_name)
+        out.append(g)
+    return out
+
+
+def backward(heads, head_grads, bint retain_graph, bint train_mode):
+    """Gradients of `heads` into the arrays attached to every variable behind them."""
+    cdef TapeNode node
+    cdef list entries = check_heads(heads), given = head_arrays(heads, head_grads)
+    cdef Indexed g = index_of(entries)
+    wrt = [row for row, node in enumerate(g.nodes) if node.op is None and node.grad_req != "null"]
+    if not wrt:
+        raise MXNetError("backward: no array behind these was given a gradient; call attach_grad() on those that "
+                         "should have one, before recording")
+    script = script_for(g, entries, wrt)
+    check_unchanged(g, script.reads)
+    values = run(g, script, given, False, train_mode, targets_of(g, script, wrt, given))
+    for row in wrt:
+        node = g.nodes[row]
+        e = script.grads[row]
+        if node.grad_req == "add":
+            if e is not None:
+                accumulate(node.grad, values[e])
+        elif e is None:
+            node.grad.fill_zero()
+        elif values[e] is not node.grad:
+            node.grad.copy_from(values[e])
+    if not retain_graph:
+        release(g)
+
+
+cdef dict targets_of(Indexed g, script, wrt, given):
+    """entry -> the attached array that its gradient can be computed into: nobody reads it or its memory meanwhile."""
+    cdef TapeNode node
+    cdef NDArrayBase a
+    cdef dict out = {}
+    cdef set taken = set(), read = {id((<NDArrayBase>x).storage) for x in given}
+    for node in g.nodes:
+        for a in node.saved:
+            read.add(id(a.storage))
+    for row in wrt:
+        node = g.nodes[row]
+        e = script.grads[row]
+        a = node.grad
+        if (e is not None and node.grad_req == "write" and e not in taken and e not in script.reads
+                and id(a.storage) not in read):
+            out[e] = a
+            read.add(id(a.storage))
+        taken.add(e)
+    return out
+
+
+def grad(heads, variables, head_grads, bint retain_graph, bint create_graph, bint train_mode):
+    """New arrays: the gradients of `heads` with respect to the marked arrays `variables`."""
+    cdef TapeNode node
+    cdef list entries = check_heads(heads), given = head_arrays(heads, head_grads), rows = [], out = []
+    cdef Indexed g = index_of(entries)
+    for i, x in enumerate(variables):
+        entry = (<NDArrayBase?>x)._entry
+        if entry is None or (<Node>entry[0]).op is not None:
+            raise MXNetError(f"grad: variable {i} of shape {x.shape} has no gradient attached; call attach_grad() on "
+                             "it before recording")
+        row = g.row_of.get(entry[0])
+        if row is None:
+            raise MXNetError(f"grad: variable {i} of shape {x.shape} cannot be reached from the heads")
+        rows.append(row)
+    script = script_for(g, entries, sorted(set(rows)))
+    check_unchanged(g, script.reads)
+    values = run(g, script, given, create_graph, train_mode, None)
+    own = {*range(g.n_entries), *script.heads}          # entries whose memory is the graph's or the caller's
+    was = set_flag(True, create_graph)
+    try:
+        for row, x in zip(rows, variables):
+            e = script.grads[row]
+            if e is None:
+                new = empty(x.shape, x.dtype_name, x.context)
+                new.fill_zero()
+            else:
+                new = values[e]
+                if e in own:
+                    new = copy(new)
+                own.add(e)
+            out.append(new)
+    finally:
+        set_flag(True, was)
+    if not retain_graph:
+        release(g)
+    return out
+
+
+cdef object accumulate(to, value):
+    op = RECORDS["_accumulate"]
+    function_of(op).apply(op.parse({}), (to, value), to)
+
+
+cdef object copy(x):
+    op = RECORDS["_copy"]
+    return function_of(op).apply(op.parse({}), (x,))[0]
+
+
+cdef int release(Indexed g) except -1:
+    cdef TapeNode node
+    for node in g.nodes:
+        if node.op is not None:
+            node.release()
+    return 0

@@ -1,0 +1,21 @@
+from libc.stdint cimport int64_t
+from mxlite._core.abi cimport *
+
+cdef enum:
+    MOST = 16                # inputs and outputs of a planned call; longer ones take the heap
+
+cdef class CallPlan:
+    """What one kind of imperative call needs, resolved once."""
+    cdef mxl_kernel fn           # NULL: the reference runs
+    cdef object p, capsule, context
+    cdef bytes args
+    cdef tuple scalars
+    cdef int n_in, n_out, n_visible, n_aux
+    cdef mxl_tensor ins[MOST]
+    cdef mxl_tensor outs[MOST]
+    cdef int64_t work, size
+    cdef int threads
+    cdef bint random
+    cdef bint fits(self, tuple inputs) noexcept
+
+cdef CallPlan make_plan(str called, record, tuple inputs, p, ctx)
