@@ -173,6 +173,22 @@ def test_assignment_of_a_recorded_array():
     assert x.grad.asnumpy().tolist() == [0, 12, 0]
 
 
+def test_in_place_on_an_unrecorded_array():
+    """MXNet refuses this; what was there is a constant, so the gradient is known."""
+    x, b = leaf([1, 2]), nd.ones((2,))
+    with ag.record():
+        b += x
+        y = b * b
+    y.backward()
+    assert x.grad.asnumpy().tolist() == [4, 6]
+    c = nd.ones((2,), dtype="float64")          # computed in float32 aside, then converted
+    with ag.record():
+        nd.elemwise_mul(x, x, out=c)
+        y = (c * c).astype("float32")
+    y.backward()
+    assert x.grad.asnumpy().tolist() == [4, 32]
+
+
 def test_copies_are_recorded():
     a = leaf([1, 1])
     b = nd.zeros((2,), dtype="float64")

@@ -12,7 +12,7 @@ from mxlite._core.callplan cimport MOST, CallPlan, make_plan
 from mxlite._core.ndarray cimport NDArrayBase, new_array
 from mxlite._core.rng cimport next_step
 from mxlite._core.storage cimport Storage, new_storage
-from mxlite._core.tape cimport RECORDING, TRAINING, TapeNode, any_entry, flags, record, refuse_write
+from mxlite._core.tape cimport RECORDING, TRAINING, TapeNode, adopt, any_entry, flags, record, refuse_write
 from . import dtypes as _dtypes
 from .errors import MXNetError
 from .select import reference_call
@@ -239,7 +239,8 @@ cdef class OpFunction:
                 outputs = self.run(plan, inputs, None, scalars, &rng, True)
                 for to, made in zip(out if isinstance(out, (list, tuple)) else [out], outputs):
                     (<NDArrayBase>to).copy_from(made)
-                    (<NDArrayBase>to)._entry = (<NDArrayBase>made)._entry
+                    if mode & RECORDING:
+                        adopt(to, made)
                 return outputs if whole else out
             a = None
         if plan.fn == NULL:

@@ -22,4 +22,5 @@ cdef class TapeNode(Node):
 cdef int flags() noexcept
 cdef bint any_entry(tuple inputs) noexcept
 cdef TapeNode record(op, p, tuple inputs, list outputs, uint64_t seed, uint64_t step)
+cpdef adopt(NDArrayBase x, NDArrayBase made)
 cdef int refuse_write(str name, NDArrayBase out) except -1

@@ -128,6 +128,15 @@ def record_function(op, p, inputs, outputs, function):
         node.function = function
 
 
+cpdef adopt(NDArrayBase x, NDArrayBase made):
+    """Let `x`, which holds what `made` holds, take its place in the recorded graph."""
+    cdef TapeNode node
+    if made._entry is not None:
+        node, i = made._entry
+        node.saved[i], node.made_at[i] = twin(x), x.storage.version
+    x._entry = made._entry
+
+
 def check_writable(x):
     """MXNetError where this thread records and `x` belongs to what it recorded."""
     if mxl_flags & RECORDING:

@@ -83,4 +83,4 @@ def set_recorded(x, key, value, assign):
                                     shape=positions.shape).reshape((-1,))
     index = array(positions.reshape(1, -1), ctx=x.context, dtype="int64")
     new = _op("scatter_nd")(value, index, shape=(x.size,)).reshape(x.shape) + rest
-    x._entry = new._entry
+    _tape.adopt(x, new)
