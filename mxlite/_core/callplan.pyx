@@ -6,6 +6,7 @@ from mxlite._core.ndarray cimport NDArrayBase
 from mxlite._core.program cimport kernel_pointer
 from . import cpu
 from . import dtypes as _dtypes
+from .blame import blame
 from .context import check_usable, current_context
 from .errors import MXNetError
 from .infer import check_shape
@@ -78,7 +79,11 @@ cdef CallPlan make_plan(str called, record, tuple inputs, p, ctx):
         listed = "".join([f"\n  {n}: {s} {d}" for n, s, d in zip(
             list(record.input_names(p, len(inputs) - n_aux)) + list(record.aux_names(p)), shapes, dtypes)])
         if type(e) is ValueError:
-            raise MXNetError(f"{called}: {e}{listed}") from None
+            labels = list(record.input_names(p, len(inputs) - n_aux)) + list(record.aux_names(p))
+            given = [i > 0 for i in range(len(inputs))]
+            hint = (blame(record.infer, p, shapes, [None] * n_out, labels, given) if kinds is None
+                    else blame(record.infer_dtype, p, dtypes, [None] * n_out, labels, given))
+            raise MXNetError(f"{called}: {e}{hint}{listed}") from None
         raise MXNetError(f"{called}: {type(e).__name__}: {e}{listed}") from e
     if len(inputs) > MOST or n_out > MOST:
         plan.n_in, plan.n_out = -1, n_out

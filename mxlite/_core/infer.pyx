@@ -2,6 +2,7 @@
 """Shape and dtype inference: every record's rule applied in both directions until nothing new is learnt."""
 from mxlite._core.abi cimport MXL_MAXDIM
 from mxlite._core.graph cimport Indexed, Node
+from .blame import blame
 from .errors import MXNetError
 from ..ops.record import show, unify
 
@@ -111,7 +112,10 @@ cdef bint visit(Indexed g, int row, list values, list done, bint dtypes) except 
         for s in () if dtypes else new_outs:
             check_shape(s)
     except ValueError as e:
-        raise node_error(node, labels_of(node), ins, e, outs) from None
+        labels = labels_of(node)
+        hint = blame(node.op.infer_dtype if dtypes else node.op.infer, node.p, ins, outs, labels,
+                     [(<Node>child).op is None for child, _ in node.inputs])
+        raise node_error(node, labels, ins, f"{e}{hint}", outs) from None
     except Exception as e:
         # A rule that cannot yet work with what is unknown learns nothing; one that fails on full knowledge is a bug.
         if isinstance(e, (TypeError, IndexError, AttributeError)) and (
