@@ -166,7 +166,7 @@ def test_regression_and_make_loss(isa):
     x, label = np.array([[1, 2, 3], [4, 5, 6]], "float32"), np.array([[1, 0, 5], [4, 9, 2]], "float32")
     kw = {"grad_scale": 6.0}                            # divided by the 3 labels of a row
     assert np.array_equal(kernel("_backward_linear_reg_out", [x, label], kw, isa)[0], [[0, 4, -4], [0, -8, 8]])
-    assert np.array_equal(kernel("_backward_mae_reg_out", [x, label], kw, isa)[0], [[0, 2, -2], [0, -2, 2]])
+    assert np.array_equal(kernel("_backward_mae_reg_out", [x, label], kw, isa)[0], [[-2, 2, -2], [-2, -2, 2]])
     y = kernel("LogisticRegressionOutput", [np.array([[0, 1, -200, 200]], "float32")] * 2, {}, isa)[0]
     np.testing.assert_allclose(y, [[0.5, 0.7310586, 0, 1]], rtol=1e-6, atol=1e-30)
     for params, want in (({}, 3), ({"normalization": "batch"}, 1.5), ({"normalization": "valid"}, 0.5),

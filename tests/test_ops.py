@@ -49,7 +49,8 @@ def test_inplace(op, sample):
     R.check_inplace(op, sample, seeded(op))
 
 
-@pytest.mark.parametrize("op, sample", [c for c in CASES if not c.values[0].name.startswith("_backward")])
+@pytest.mark.parametrize("op, sample", [c for c in CASES if not c.values[0].name.startswith("_backward")
+                                        and not (c.values[0].variadic and c.values[0].aux)])
 def test_symbol_equals_ndarray(op, sample):
     """The bound graph and the imperative call give the same numbers, and parameters survive JSON."""
     R.check_faces(mx, op, sample, seeded(op))

@@ -84,6 +84,13 @@ def _prelu_args(p, ins, outs):
     return {"channels": gamma[0], "inner": inner}
 
 
+def _by_gamma(F, g, shape, gamma):
+    """`g`, of data's `shape`, summed to prelu's gamma."""
+    if gamma == (1,):
+        return F._unbroadcast(g, shape=(1,), axes=tuple(range(len(shape))))
+    return F.sum(g, axis=1, exclude=True)
+
+
 def _leaky_value(xp, p, x, gamma=None):
     act = p.act_type
     if act == "prelu":
@@ -149,10 +156,7 @@ class LeakyReLU(Op):
         dx = F._backward_LeakyReLU(dy, *n.inputs, **values)
         if p.act_type != "prelu":
             return dx
-        below = F.elemwise_mul(dy, F._minimum_scalar(x, scalar=0.0))
-        if n.in_shapes[1] == (1,):
-            return dx, F._unbroadcast(below, shape=(1,), axes=tuple(range(len(n.in_shapes[0]))))
-        return dx, F.sum(below, axis=1, exclude=True)
+        return dx, _by_gamma(F, F.elemwise_mul(dy, F._minimum_scalar(x, scalar=0.0)), *n.in_shapes)
 
 
 def _rrelu_ref(ref):
@@ -201,3 +205,24 @@ class _backward_LeakyReLU(Op):
             return dy * (0.5 * (1 + special.erf(xp, x * ROOT_HALF))
                          + x * (0.5 * ROOT_HALF * TWO_OVER_ROOT_PI) * xp.exp(-0.5 * x * x))
         return xp.where(x > 0, dy, dy * _slope(p))
+
+    def grad(F, n, g):
+        """For the head gradient the same once more; for data the slope's own slope."""
+        p, (dy, x) = n.p, n.inputs[:2]
+        again = F._backward_LeakyReLU(g, *n.inputs[1:], **{k: getattr(p, k) for k in LEAKY_PARAMS})
+        both = F.elemwise_mul(g, dy)
+        if p.act_type == "prelu":
+            below = F.elemwise_mul(both, F._lesser_equal_scalar(x, scalar=0.0))
+            return again, None, _by_gamma(F, below, n.in_shapes[1], n.in_shapes[2])
+        if p.act_type in ("elu", "selu"):
+            scale = p.slope if p.act_type == "elu" else SELU_LAMBDA * SELU_ALPHA
+            below = F._lesser_equal_scalar(x, scalar=0.0)
+            bend = F._mul_scalar(F.elemwise_mul(below, F.exp(F._minimum_scalar(x, scalar=0.0))), scalar=scale)
+        elif p.act_type == "gelu":
+            square = F.square(x)
+            density = F._mul_scalar(F.exp(F._mul_scalar(square, scalar=-0.5)),
+                                    scalar=0.5 * ROOT_HALF * TWO_OVER_ROOT_PI)
+            bend = F.elemwise_mul(density, F._rminus_scalar(square, scalar=2.0))
+        else:
+            return again, None
+        return again, F.elemwise_mul(both, bend)

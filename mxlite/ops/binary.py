@@ -316,12 +316,12 @@ record("broadcast_axis", "The input with the axes `axis`, of size 1, repeated `s
 
 
 def _like_out(p, a, b):
-    if p.lhs_axes is None and p.rhs_axes is None:
+    if p.lhs_axes is None or p.rhs_axes is None:        # one alone says nothing, as in MXNet
         if len(a) != len(b):
             raise ValueError(f"shapes {show(a)} and {show(b)} differ in their number of axes")
-        out = b
-    elif p.lhs_axes is None or p.rhs_axes is None or len(p.lhs_axes) != len(p.rhs_axes) or not p.lhs_axes:
-        raise ValueError("lhs_axes and rhs_axes must both be given, with the same length")
+        out = [n if m in (1, None) or n is not None else m for m, n in zip(a, b)]   # an unknown one fits lhs
+    elif len(p.lhs_axes) != len(p.rhs_axes) or not p.lhs_axes:
+        raise ValueError("lhs_axes and rhs_axes must have the same length")
     else:
         out = list(a)
         for i, j in zip(p.lhs_axes, p.rhs_axes):

@@ -4,7 +4,7 @@ All three are bilinear, and differentiate into each other. Sizes of the spatial 
 NCDHW); the channels-last layouts run the reference.
 """
 from .dot import block_bytes, ceil_to, product, wide
-from .record import Op, Param, S, show, unify
+from .record import Op, Param, S, same_dtype, show, unify
 from .rules import size
 from .types import boolean, integer, optional, shape, text
 
@@ -22,6 +22,15 @@ PARAMS = dict(
     cudnn_off=Param(boolean, False, "accepted, not used"),
     layout=Param(optional(text), None, "order of axes; default by the length of kernel", choices=LAYOUTS))
 SHAPE = Param(shape, help="shape of the result")
+MOST = 1 << 30
+
+
+def check_range(name, value, low):
+    """ValueError where an element of the tuple is too small, or so large that kernels' products of two may overflow."""
+    if min(value) < low:
+        raise ValueError(f"{name} {value} must be at least {low} along each axis")
+    if max(value) > MOST:
+        raise ValueError(f"{name} {value} must be at most {MOST} along each axis")
 
 
 class Geometry:
@@ -37,11 +46,9 @@ class Geometry:
             v = getattr(p, name) or (fill,) * self.nd
             if len(v) != self.nd:
                 raise ValueError(f"{name} {v} must have as many axes as kernel {p.kernel}")
-            if min(v) < low:
-                raise ValueError(f"{name} {v} must be at least {low} along each axis")
+            check_range(name, v, low)
             setattr(self, name, v)
-        if min(p.kernel) < 1:
-            raise ValueError(f"kernel {p.kernel} must be at least 1 along each axis")
+        check_range("kernel", p.kernel, 1)
         if p.layout is not None and len(p.layout) != self.nd + 2:
             raise ValueError(f"layout {p.layout} does not fit kernel {p.kernel}")
         self.last = p.layout in ("NHWC", "NDHWC")
@@ -91,6 +98,14 @@ def check_groups(p, channels):
         raise ValueError(f"{channels} input channels are not divisible by num_group {p.num_group}")
 
 
+def float_dtype(p, ins, outs):
+    """Rule: all have one floating-point dtype."""
+    ins, outs = same_dtype(p, ins, outs)
+    if outs[0] is not None and "float" not in outs[0]:
+        raise ValueError(f"floating-point data is needed, not {outs[0]}")
+    return ins, outs
+
+
 def fast(p):
     """The kernels know the channels-first layouts."""
     return p.layout not in ("NHWC", "NDHWC")
@@ -113,6 +128,19 @@ def forward_workspace(p, ins, outs, itemsize, threads):
     return block_bytes(w[0] // p.num_group, x[0] * size(outs[0][2:]), size(w[1:]), itemsize, threads)
 
 
+def dgrad_workspace(p, dy, w, x, itemsize, threads):
+    """Scratch of ``conv.dgrad`` for dy, weight and data of those shapes; conv_choice.h and conv_columns.h have the same
+    rules and limits."""
+    groups, taps, pixels = p.num_group, size(p.kernel), size(dy[2:])
+    channels, filters = w[1], w[0] // groups
+    direct = groups > 1 and channels * filters <= 8
+    image = channels * groups * taps * pixels * itemsize
+    if not direct and channels <= 4 and filters >= 16 and image <= 1 << 20:
+        images = min(x[0], max(1, (1 << 20) // max(image, 1)))
+        return ceil_to(images * image, 64) + block_bytes(channels * taps, images * pixels, filters, itemsize, threads)
+    return block_bytes(channels, x[0] * size(x[2:]), filters * taps, itemsize, threads)
+
+
 def _given(n):
     """The convolution's own parameters of a node, for another node of it."""
     return {k: getattr(n.p, k) for k in PARAMS}
@@ -130,6 +158,7 @@ class Convolution(Op):
         return "data weight" if p.no_bias else "data weight bias"
 
     params = PARAMS
+    infer_dtype = float_dtype
 
     def infer(p, ins, outs):
         g = Geometry(p)
@@ -232,9 +261,7 @@ class _conv_dgrad(Op):
     launch = launch((2, 1, 0))
 
     def workspace(p, ins, outs, itemsize, threads):
-        dy, w = ins
-        return block_bytes(w[1], size(p.shape[:1] + p.shape[2:]), w[0] // p.num_group * size(p.kernel), itemsize,
-                           threads)
+        return dgrad_workspace(p, *ins, p.shape, itemsize, threads)
 
     def grad(F, n, ddx):
         dy, w = n.inputs
@@ -275,7 +302,8 @@ class _conv_wgrad(Op):
 
     def ref(xp, p, dy, x):
         g = Geometry(p)
-        dy, x, shape = g.moved(xp, dy), g.moved(xp, x), g.first(p.shape)
+        dtype, shape = x.dtype, g.first(p.shape)
+        dy, x = g.moved(xp, wide(xp, dy)), g.moved(xp, wide(xp, x))
         out, groups, n = dy.shape[2:], p.num_group, x.shape[0]
         x = g.padded(xp, x)
         # (groups, filters, batch * pixels) against (groups, batch * pixels, channels)
@@ -286,7 +314,7 @@ class _conv_wgrad(Op):
             seen = x[(slice(None), slice(None), *at)].reshape(n, groups, shape[1], size(out))
             seen = seen.transpose(1, 0, 3, 2).reshape(groups, n * size(out), shape[1])
             dw[(slice(None), slice(None), *tap)] = product(xp, dyg, seen).reshape(shape[:2])
-        return g.moved_back(xp, dw)
+        return g.moved_back(xp, dw.astype(dtype, copy=False))
 
     def cpu(p):
         return "conv.wgrad" if fast(p) else None

@@ -49,7 +49,8 @@ def _sigmoid(xp, x):
 
 
 FORWARD = {"linear": lambda xp, x: x.copy(), "logistic": _sigmoid, "mae": lambda xp, x: x.copy()}
-BACKWARD = {"linear": lambda xp, d: d, "logistic": lambda xp, d: d, "mae": lambda xp, d: xp.sign(d)}
+BACKWARD = {"linear": lambda xp, d: d, "logistic": lambda xp, d: d,
+            "mae": lambda xp, d: xp.where(d > 0, d.dtype.type(1), d.dtype.type(-1))}
 
 
 def regression(title, kind, doc):
@@ -82,7 +83,8 @@ regression("Linear", "linear", "Passes the data on; the gradient is that of half
                                "``data - label``.")
 regression("Logistic", "logistic", "The data's sigmoid; the gradient is that of the cross entropy, "
                                    "``sigmoid(data) - label``.")
-regression("MAE", "mae", "Passes the data on; the gradient is that of the absolute error, ``sign(data - label)``.")
+regression("MAE", "mae", "Passes the data on; the gradient is that of the absolute error: 1 where data is above label, "
+                          "else -1, ties and NaN included, as in MXNet.")
 
 
 class MakeLoss(Op):

@@ -1,4 +1,5 @@
 """Batch normalization."""
+from .chain import pull
 from .record import Op, Param, S, show, unify
 from .rules import axis_of, size
 from .types import boolean, integer, optional, real
@@ -66,13 +67,80 @@ def _moments(xp, p, x):
     return mean, var, wide, axes, n
 
 
-def _grad(F, n, dy, *unused):
-    """Gradients of the mean and variance outputs are ignored, as in MXNet."""
+def _grad(F, n, dy, *others):
+    """Gradients of mean and variance that the user shows are ignored, as in MXNet.
+
+    Hidden ones get gradients where this gradient is differentiated again, and those count. So that the two are not
+    taken for each other, shown statistics are made once more, hidden, for backward.
+    """
     if dy is None:
         return None, None, None
     data, gamma, _, moving_mean, moving_var = n.inputs
-    return F._backward_BatchNorm(dy, data, gamma, n.outputs[1], n.outputs[-1], moving_mean, moving_var,
-                                 **{k: getattr(n.p, k) for k in n.p.__slots__})
+    values = {k: getattr(n.p, k) for k in n.p.__slots__}
+    mean, inv_std = n.outputs[1], n.outputs[-1]
+    if n.p.output_mean_var:
+        _, mean, inv_std = F.BatchNorm(*n.inputs, _rng_of=n, **{**values, "output_mean_var": False})    # in its mode
+    elif any(d is not None for d in others):
+        return _grad_with_statistics(F, n, dy, *others)
+    return F._backward_BatchNorm(dy, data, gamma, mean, inv_std, moving_mean, moving_var, **values)
+
+
+def _layout(p, shape):
+    """The channel axis, the other axes, and how many elements a channel has."""
+    axis = channel(p, shape)
+    axes = tuple(i for i in range(len(shape)) if i != axis)
+    return axis, axes, size(shape[i] for i in axes)
+
+
+def _formula(F, n, shape, dy, data, gamma, mean, inv_std, moving_mean, moving_var):
+    """What `_backward_BatchNorm` computes for data of the given shape; the moving statistics stay."""
+    p, dtype = n.p, stat_dtype(n.in_dtypes[0])
+    axis, axes, count = _layout(p, shape)
+
+    def wide(v):
+        return F._spread(v, shape=shape, axes=axes)
+
+    def total(v):
+        return F.sum(v, axis=axis, exclude=True)
+    if dtype != n.in_dtypes[0]:
+        dy, data = F.Cast(dy, dtype=dtype), F.Cast(data, dtype=dtype)
+    mean, inv_std, batch = F._batch_statistics(mean, inv_std, moving_mean, moving_var, eps=p.eps,
+                                               use_global_stats=p.use_global_stats)
+    normal = F.elemwise_mul(F.elemwise_sub(data, wide(mean)), wide(inv_std))
+    dbeta, dgamma = total(dy), total(F.elemwise_mul(dy, normal))
+    share = F._mul_scalar(batch, scalar=1 / count)
+    dx = F.elemwise_sub(F.elemwise_sub(dy, wide(F.elemwise_mul(dbeta, share))),
+                        F.elemwise_mul(normal, wide(F.elemwise_mul(dgamma, share))))
+    scale = inv_std if p.fix_gamma else F.elemwise_mul(inv_std, gamma)
+    dx = F.elemwise_mul(dx, wide(scale))
+    if dtype != n.in_dtypes[0]:
+        dx = F.Cast(dx, dtype=n.in_dtypes[0])
+    return dx, F.zeros_like(gamma) if p.fix_gamma else dgamma, dbeta
+
+
+def _grad_with_statistics(F, n, dy, dmean, dinv_std):
+    """The gradient where the batch's statistics have gradients too. Nothing moves: backward did that before."""
+    data, gamma, _, moving_mean, moving_var = n.inputs
+    shape, dtype = n.in_shapes[0], stat_dtype(n.in_dtypes[0])
+    if not size(shape):
+        return tuple(F.zeros_like(e) for e in n.inputs[:3])
+    _, axes, count = _layout(n.p, shape)
+    rest = n.outputs[1], n.outputs[-1], moving_mean, moving_var
+    dx, dgamma, dbeta = _formula(F, n, shape, dy, data, gamma, *rest)
+    mean, inv_std, batch = F._batch_statistics(*rest, eps=n.p.eps, use_global_stats=n.p.use_global_stats)
+    x = F.Cast(data, dtype=dtype) if dtype != n.in_dtypes[0] else data
+    extra = None
+    if dmean is not None:
+        share = F._mul_scalar(F.elemwise_mul(dmean, batch), scalar=1 / count)
+        extra = F._spread(share, shape=shape, axes=axes)
+    if dinv_std is not None:
+        cube = F.elemwise_mul(F.elemwise_mul(dinv_std, batch), F._power_scalar(inv_std, scalar=3.0))
+        by_std = F.elemwise_mul(F.elemwise_sub(x, F._spread(mean, shape=shape, axes=axes)),
+                                F._spread(F._mul_scalar(cube, scalar=-1 / count), shape=shape, axes=axes))
+        extra = by_std if extra is None else F.elemwise_add(extra, by_std)
+    if dtype != n.in_dtypes[0]:
+        extra = F.Cast(extra, dtype=n.in_dtypes[0])
+    return F.elemwise_add(dx, extra), dgamma, dbeta
 
 
 def _ref(xp, p, data, gamma, beta, moving_mean, moving_var, is_train):
@@ -201,3 +269,29 @@ class _backward_BatchNorm(Op):
         if p.fix_gamma:
             dgamma = xp.zeros_like(dgamma)
         return (dx * scale).astype(data.dtype), dgamma, dbeta
+
+    def grad(F, n, *dys):
+        shape = n.in_shapes[1]
+        if not size(shape):
+            return tuple(F.zeros_like(e) for e in n.inputs[:5])
+        return pull(F, lambda F, n, *xs: _formula(F, n, shape, *xs), n, n.inputs, n.in_shapes, n.in_dtypes, dys)[:5]
+
+
+class _batch_statistics(Op):
+    """The statistics that batch normalization goes by: while training (and without `use_global_stats`) the batch's
+    own, and ones in `batch`; else the moving ones, and zeros."""
+
+    inputs = "mean inv_std moving_mean moving_var"
+    outputs = "mean_used inv_std_used batch"
+    params = {k: PARAMS[k] for k in ("eps", "use_global_stats")}
+    train_aware = True
+    samples = (S((3,), (3,), (3,), (3,), low=0.2), S((3,), (3,), (3,), (3,), low=0.2, use_global_stats=True))
+
+    def ref(xp, p, mean, inv_std, moving_mean, moving_var, is_train):
+        if is_train and not p.use_global_stats:
+            return mean.copy(), inv_std.copy(), xp.ones_like(mean)
+        return moving_mean.copy(), 1 / xp.sqrt(moving_var + moving_var.dtype.type(p.eps)), xp.zeros_like(mean)
+
+    def grad(F, n, dmean, dinv_std, dbatch):
+        batch = n.outputs[2]
+        return F.elemwise_mul(dmean, batch), F.elemwise_mul(dinv_std, batch), None, None

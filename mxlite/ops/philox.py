@@ -39,6 +39,21 @@ class Philox:
         words = philox4x32(xp, counter, (self.seed & MASK, self.seed >> 32 & MASK))
         return xp.stack(xp.broadcast_arrays(*words), axis=1).reshape(-1)[:n]
 
+    def block(self, n, plane=0):
+        """Four arrays of `n` uint32 words: block i of plane `plane` for element i. A draw that takes as many numbers
+        as it must gives each element a block a plane; planes are counters of their own, 256 a node."""
+        counter = (self.xp.arange(n, dtype="uint32"), (self.rng_id + (plane << 24)) & MASK, self.step & MASK,
+                   self.step >> 32 & MASK)
+        words = philox4x32(self.xp, counter, (self.seed & MASK, self.seed >> 32 & MASK))
+        return self.xp.broadcast_arrays(*words)
+
+    def at(self, row, n, plane=0):
+        """Four arrays of `n` uint32 words: blocks ``row * n`` to ``(row + 1) * n`` of plane `plane`."""
+        counter = ((row * n + self.xp.arange(n, dtype="uint64")).astype("uint32"), (self.rng_id + (plane << 24)) & MASK,
+                   self.step & MASK, self.step >> 32 & MASK)
+        words = philox4x32(self.xp, counter, (self.seed & MASK, self.seed >> 32 & MASK))
+        return self.xp.broadcast_arrays(*words)
+
     def uniform(self, n, dtype="float32"):
         """`n` numbers in [0, 1): the top 24 bits of a word, for float64 the top 53 of two words."""
         if dtype == "float64":

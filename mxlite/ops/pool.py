@@ -1,4 +1,5 @@
-"""Pooling over 1, 2 or 3 spatial axes, its gradient, and the first versions kept for old symbol files."""
+"""Pooling over 1, 2 or 3 spatial axes, and its gradients."""
+from .conv import check_range, float_dtype
 from .dot import wide
 from .record import Op, Param, S, show, unify
 from .types import boolean, integer, optional, shape, text
@@ -43,8 +44,7 @@ class Windows:
             v = getattr(p, name) or (fill,) * nd
             if len(v) != nd:
                 raise ValueError(f"{name} {v} must have {nd} axes, as many as data {show(data)} has spatial ones")
-            if min(v) < low:
-                raise ValueError(f"{name} {v} must be at least {low} along each axis")
+            check_range(name, v, low)
             setattr(self, name, v)
         if not v1 and p.pool_type in ("max", "avg") and any(q >= k for q, k in zip(self.pad, self.kernel)):
             raise ValueError(f"pad {self.pad} must be smaller than kernel {self.kernel}: a window would be empty")
@@ -101,7 +101,7 @@ class Windows:
         return total
 
 
-def _infer(p, ins, outs, v1=False):
+def infer_windows(p, ins, outs, v1=False):
     x = ins[0]
     if not v1:
         if p.pool_type == "lp" and p.p_value not in (1, 2, 3):
@@ -140,7 +140,7 @@ def _power_sum(xp, p, w, x):
     return total
 
 
-def _spread(xp, w, each, dtype):
+def spread(xp, w, each, dtype):
     """The input-shaped sum over window elements i of each(i), put where the element lies."""
     n, c = each(0).shape[:2]
     dx = w.padded(xp, xp.zeros((n, c, *w.x), dtype), 0)
@@ -179,7 +179,8 @@ class Pooling(Op):
     mxnet_outputs = lambda p: 2 if p.pool_type == "max" and p.kernel and p.layout in (
         None, "NCW", "NCHW", "NCDHW") else 1
 
-    infer = _infer
+    infer = infer_windows
+    infer_dtype = float_dtype
 
     def ref(xp, p, x):
         w = Windows(p, x.shape)
@@ -221,6 +222,22 @@ class Pooling(Op):
         S((1, 3, 20, 70), kernel=(3, 3), pool_type="avg", pad=(1, 1)), S((4, 2, 28, 28), kernel=(2, 2), stride=(2, 2)))
 
 
+def _lp_gradients(F, n, ddx, given):
+    """Gradients of lp pooling's gradient ``dx = spread(dy / y**q) x**q``, q = p_value - 1, with respect to dy, data and
+    output. Windows whose output is 0 have no gradient, and none of it."""
+    q, given = n.p.p_value - 1, dict(given, pool_type="sum")
+    dy, x, y = n.inputs
+    if q == 0:
+        return F.Pooling(ddx, **given), None, None
+    zero = F._equal_scalar(y, scalar=0.0)
+    inverse = F.elemwise_sub(F.reciprocal(F.elemwise_add(y, zero)), zero)       # 1 / y, 0 where y is
+    scale = F.elemwise_mul(inverse, inverse) if q == 2 else inverse
+    seen = F.elemwise_mul(F.Pooling(F.elemwise_mul(ddx, F.elemwise_mul(x, x) if q == 2 else x), **given), scale)
+    each = F._backward_Pooling(F.elemwise_mul(dy, scale), shape=n.in_shapes[1], **given)
+    slope = F.elemwise_mul(each, F._mul_scalar(F.elemwise_mul(ddx, x), scalar=2.0) if q == 2 else ddx)
+    return seen, slope, F._mul_scalar(F.elemwise_mul(F.elemwise_mul(dy, seen), inverse), scalar=-float(q))
+
+
 class _backward_Pooling(Op):
     """Gradient of Pooling: `dy`, and the data for max (whose place is found again), data and output for lp.
 
@@ -242,16 +259,16 @@ class _backward_Pooling(Op):
         x = None if x is None else wide(xp, w.moved(xp, x))
         if p.pool_type == "max":
             index = _max(xp, w, x)[1]
-            dx = _spread(xp, w, lambda i: xp.where(index == i, dy, 0), dy.dtype)
+            dx = spread(xp, w, lambda i: xp.where(index == i, dy, 0), dy.dtype)
         elif p.pool_type == "lp" and p.p_value > 1:
             y = wide(xp, w.moved(xp, y))
             padded, taps, q = w.padded(xp, x, 0), w.taps(), p.p_value - 1
             scale = xp.where(y == 0, 0, dy / xp.where(y == 0, 1, y) ** q)
-            dx = _spread(xp, w, lambda i: scale * padded[taps[i]] ** q, dy.dtype)
+            dx = spread(xp, w, lambda i: scale * padded[taps[i]] ** q, dy.dtype)
         else:
             if p.pool_type == "avg":
                 dy = dy / w.counts(xp, p.count_include_pad is not False, dy.dtype)
-            dx = _spread(xp, w, lambda i: dy, dy.dtype)
+            dx = spread(xp, w, lambda i: dy, dy.dtype)
         return w.moved_back(xp, xp.ascontiguousarray(dx.astype(dtype, copy=False)))
 
     cpu = _kernel("pool.backward")
@@ -264,7 +281,7 @@ class _backward_Pooling(Op):
         if n.p.pool_type == "max":
             return F._pool_pick(ddx, n.inputs[1], **given), None
         if n.p.pool_type == "lp":
-            raise NotImplementedError("Pooling with pool_type='lp' has no second derivative")
+            return _lp_gradients(F, n, ddx, given)
         return F.Pooling(ddx, **given)
 
     samples = (
@@ -277,6 +294,11 @@ class _backward_Pooling(Op):
         S((2, 3, 3, 3), kernel=(2, 2), stride=(2, 2), pool_type="sum", pooling_convention="full", shape=(2, 3, 6, 5)),
         S((3, 2, 1, 1), (3, 2, 5, 4), global_pool=True, shape=(3, 2, 5, 4)),
         S((0, 3, 4, 4), (0, 3, 5, 5), kernel=(2, 2), shape=(0, 3, 5, 5)),
+        S((2, 3, 5, 4), (2, 3, 6, 5), (2, 3, 5, 4), kernel=(2, 2), pool_type="lp", p_value=2, shape=(2, 3, 6, 5),
+          low=0.2),
+        S((2, 3, 3), (2, 3, 8), (2, 3, 3), kernel=(3,), pool_type="lp", p_value=3, stride=(2,), shape=(2, 3, 8),
+          low=0.2),
+        S((2, 3, 6), (2, 3, 8), (2, 3, 6), kernel=(3,), pool_type="lp", p_value=1, shape=(2, 3, 8)),
         S((2, 4, 4, 3), (2, 5, 6, 3), kernel=(2, 3), layout="NHWC", shape=(2, 5, 6, 3)),
         S((2, 5, 300), (2, 5, 600), kernel=(5,), stride=(2,), pad=(2,), shape=(2, 5, 600)))
 
@@ -305,77 +327,3 @@ class _pool_pick(Op):
 
     samples = (S((2, 3, 7, 8), (2, 3, 7, 8), kernel=(3, 3), stride=(2, 2), pad=(1, 1)),
                S((2, 3, 7), (2, 3, 7), kernel=(1,), stride=(4,), pooling_convention="full"))
-
-
-V1_PARAMS = {k: PARAMS[k] for k in ("kernel", "pool_type", "global_pool", "pooling_convention", "stride", "pad")}
-V1_PARAMS["pool_type"] = Param(text, "max", PARAMS["pool_type"].help, choices=("max", "avg", "sum"))
-V1_PARAMS["pooling_convention"] = Param(text, "valid", PARAMS["pooling_convention"].help, choices=("valid", "full"))
-
-
-def _zero_padded(xp, p, w, x):
-    """The input with its padding of zeros; what a window reads beyond that ('full') never wins a maximum."""
-    padded = w.padded(xp, x, 0)
-    if p.pool_type == "max":
-        for i, (d, q) in enumerate(zip(w.x, w.pad)):
-            padded[(slice(None),) * (i + 2) + (slice(d + 2 * q, None),)] = -xp.inf
-    return padded
-
-
-class Pooling_v1(Op):
-    """The first version of Pooling (2 or 3 spatial axes), kept for old symbol files.
-
-    It differs from Pooling where there is padding: the padding is zeros that may win a maximum, an average always
-    divides by the whole kernel, and every element of a tie gets the gradient.
-    """
-    params = V1_PARAMS
-
-    def infer(p, ins, outs):
-        return _infer(p, ins, outs, v1=True)
-
-    def ref(xp, p, x):
-        w = Windows(p, x.shape, v1=True)
-        dtype, padded = x.dtype, _zero_padded(xp, p, w, wide(xp, x))
-        y = None
-        for at in w.taps():
-            v = padded[at]
-            y = v if y is None else xp.maximum(y, v) if p.pool_type == "max" else y + v
-        if y is None:
-            y = xp.zeros(w.shape(x.shape), dtype)
-        if p.pool_type == "avg":
-            n = 1
-            for k in w.kernel:
-                n *= k
-            y = y / xp.asarray(max(n, 1), y.dtype)
-        return y.astype(dtype)
-
-    def grad(F, n, dy):
-        return F._backward_Pooling_v1(dy, n.inputs[0], n.outputs[0], **{k: getattr(n.p, k) for k in V1_PARAMS})
-
-    samples = (S((2, 3, 7, 8), kernel=(3, 3), stride=(2, 2), pad=(1, 1)),
-               S((2, 3, 7, 8), kernel=(3, 2), stride=(2, 2), pad=(1, 1), pool_type="avg", pooling_convention="full"),
-               S((2, 3, 5, 6), global_pool=True, pool_type="avg"),
-               S((2, 3, 4, 4, 4), kernel=(2, 2, 2), pool_type="sum"))
-
-
-class _backward_Pooling_v1(Op):
-    """Gradient of Pooling_v1 from dy, data and output; elements equal to a maximum all get it."""
-    inputs = "dy data output"
-    params = V1_PARAMS
-
-    def infer(p, ins, outs):
-        x = unify(ins[1], outs[0])
-        if x is None:
-            return ins, outs
-        y = unify(Windows(p, x, v1=True).shape(x), unify(ins[0], ins[2]))
-        return [y, x, y], [x]
-
-    def ref(xp, p, dy, x, y):
-        w = Windows(p, x.shape, v1=True)
-        dtype, dy, padded, taps = dy.dtype, wide(xp, dy), _zero_padded(xp, p, w, x), w.taps()
-        if p.pool_type == "max":
-            return _spread(xp, w, lambda i: xp.where(padded[taps[i]] == y, dy, 0), dy.dtype).astype(dtype)
-        if p.pool_type == "avg":
-            dy = dy / xp.asarray(len(taps), dy.dtype)
-        return _spread(xp, w, lambda i: dy, dy.dtype).astype(dtype)
-
-    samples = (S((2, 3, 4, 4), (2, 3, 7, 8), (2, 3, 4, 4), kernel=(3, 3), stride=(2, 2), pad=(1, 1), pool_type="avg"),)

@@ -1,5 +1,6 @@
 """Random numbers and Dropout. All draw from :class:`~mxlite.ops.philox.Philox`: the same seed gives the same bits for
 any thread count, and a backward pass draws its forward's numbers again."""
+from . import draws
 from .record import Op, Param, S, unify
 from .rules import axis_of, size
 from .types import boolean, dtype, integer, optional, real, shape, text
@@ -46,6 +47,14 @@ def _sample(**params):
 FLOAT = _common(("float32", "float64", "float16"))
 
 
+def check_uniform(p):
+    _must(p.high >= p.low, f"low={p.low} must not exceed high={p.high}")
+
+
+def check_normal(p):
+    _must(p.scale > 0, f"scale={p.scale} must be positive")
+
+
 class _random_uniform(Op):
     """Numbers drawn uniformly from [low, high), of the given shape."""
 
@@ -53,7 +62,7 @@ class _random_uniform(Op):
     params = {"low": Param(real, 0.0, "lower end"), "high": Param(real, 1.0, "upper end"), **FLOAT}
     aliases = "uniform random_uniform"
     hint = "random_uniform"
-    infer = _infer(lambda p: _must(p.high >= p.low, f"low={p.low} must not exceed high={p.high}"))
+    infer = _infer(check_uniform)
     random = True
     cpu = _kernel("random.uniform")
     dynamic = "low high"
@@ -64,6 +73,7 @@ class _random_uniform(Op):
         return [], [p.dtype or "float32"]
 
     def ref(xp, p, rng):
+        check_uniform(p)
         where, n, kind, work = _draw(p)
         # Products of 24-bit factors are exact in float64, so that a fused multiply-add changes nothing.
         low, high = xp.float32(p.low).astype("float64"), xp.float32(p.high).astype("float64")
@@ -81,7 +91,7 @@ class _random_normal(Op):
     params = {"loc": Param(real, 0.0, "mean"), "scale": Param(real, 1.0, "standard deviation"), **FLOAT}
     aliases = "normal random_normal"
     hint = "random_normal"
-    infer = _infer(lambda p: _must(p.scale > 0, f"scale={p.scale} must be positive"))
+    infer = _infer(check_normal)
     random = True
     cpu = _kernel("random.normal")
     dynamic = "loc scale"
@@ -92,60 +102,76 @@ class _random_normal(Op):
         return [], [p.dtype or "float32"]
 
     def ref(xp, p, rng):
+        check_normal(p)
         where, n, kind, work = _draw(p)
         one = xp.float64 if work == "float64" else xp.float32
         return (rng.normal(n, work) * one(p.scale) + one(p.loc)).astype(kind).reshape(where)
 
 
-class _random_exponential(Op):
-    """Numbers drawn from the exponential distribution of rate `lam` (mean 1 / lam)."""
-
-    inputs = ""
-    params = {"lam": Param(real, 1.0, "rate"), **FLOAT}
-    aliases = "random_exponential"
-    hint = "random_exponential"
-    infer = _infer(lambda p: _must(p.lam > 0, f"lam={p.lam} must be positive"))
-    random = True
-    samples = (S(shape=(3, 5)), S(shape=(7,), lam=4.0))
+def drawn(kind, names, doc, infer, **fields):
+    """Makes the record ``_random_<kind>``: numbers of one distribution of `draws`, with numbers as parameters."""
+    def ref(xp, p, rng):
+        where, n, dtype, _ = _draw(p)
+        given = [xp.full(n, float(getattr(p, k))) for k in names]
+        return draws.draw(xp, kind, rng, dtype, *given).reshape(where)
 
     def infer_dtype(p, ins, outs):
         return [], [p.dtype or "float32"]
 
-    def ref(xp, p, rng):
-        where, n, kind, work = _draw(p)
-        u = rng.uniform(n, "float64")
-        return (-xp.log1p(-u) / p.lam).astype(kind).reshape(where)
+    def launch(p, ins, outs):
+        return dict(kind=list(draws.KINDS).index(kind), arrays=0, per=1)
+    type("_random_" + kind, (Op,), dict(
+        __doc__=doc, __module__=__name__, inputs="", params={**names, **FLOAT}, aliases="random_" + kind,
+        hint="random_" + kind, infer=_infer(infer), infer_dtype=infer_dtype, ref=ref, launch=launch, random=True,
+        cpu="sampling.draw", cpu_dtypes=("float32", "float64", "float16"), dynamic=" ".join(names), **fields))
 
 
-class _random_poisson(Op):
-    """Numbers drawn from the Poisson distribution of mean `lam`: by adding up exponential gaps below a mean of 30,
-    above by rounding a normal approximation."""
+def check_poisson(p):
+    _must(p.lam >= 0, f"lam={p.lam} must not be negative")
 
-    inputs = ""
-    params = {"lam": Param(real, 1.0, "mean"), **FLOAT}
-    aliases = "random_poisson"
-    hint = "random_poisson"
-    infer = _infer(lambda p: _must(p.lam >= 0, f"lam={p.lam} must not be negative"))
-    random = True
-    samples = (S(shape=(3, 5)), S(shape=(7,), lam=4.0), S(shape=(7,), lam=100.0))
 
-    def infer_dtype(p, ins, outs):
-        return [], [p.dtype or "float32"]
+LAM = {"lam": Param(real, 1.0, "rate")}
+GAMMA = {"alpha": Param(real, 1.0, "shape"), "beta": Param(real, 1.0, "scale")}
+POISSON = {"lam": Param(real, 1.0, "mean")}
+BINOMIAL = {"k": Param(integer, 1, "how many successes end the experiment"),
+            "p": Param(real, 1.0, "probability of a success")}
+GENERALIZED = {"mu": Param(real, 1.0, "mean"), "alpha": Param(real, 1.0, "variance is mu + alpha * mu ** 2")}
 
-    def ref(xp, p, rng):
-        where, n, kind, work = _draw(p)
-        if p.lam > 30:
-            y = xp.floor(p.lam + p.lam ** 0.5 * rng.normal(n, "float64") + 0.5)
-            return xp.maximum(y, 0).astype(kind).reshape(where)
-        # Inversion: count how many terms of the distribution's sum lie below a uniform.
-        u = rng.uniform(n, "float64")
-        term = total = xp.exp(xp.zeros((), "float64") - p.lam)
-        count = xp.zeros(n, "float64")
-        for k in range(1, 200):
-            count = count + (u >= total)
-            term = term * (p.lam / k)
-            total = total + term
-        return count.astype(kind).reshape(where)
+
+def check_exponential(p):
+    _must(p.lam > 0, f"lam={p.lam} must be positive")
+
+
+def check_gamma(p):
+    _must(p.alpha > 0, f"alpha={p.alpha} must be positive")
+    _must(p.beta > 0, f"beta={p.beta} must be positive")
+
+
+def check_binomial(p):
+    _must(p.k >= 0, f"k={p.k} must not be negative")
+    _must(0 <= p.p <= 1, f"p={p.p} must be a probability")
+
+
+def check_generalized(p):
+    _must(p.mu >= 0, f"mu={p.mu} must not be negative")
+    _must(p.alpha >= 0, f"alpha={p.alpha} must not be negative")
+
+
+drawn("exponential", LAM, "Numbers drawn from the exponential distribution of rate `lam` (mean 1 / lam).",
+      check_exponential, samples=(S(shape=(3, 5)), S(shape=(7,), lam=4.0), _sample(shape=(4,), dtype="float64"),
+                                  _sample(shape=(4,), dtype="float16"), S(shape=(0,))))
+drawn("gamma", GAMMA, "Numbers drawn from the gamma distribution of shape `alpha` and scale `beta`, mean alpha * beta.",
+      check_gamma, samples=(S(shape=(3, 5)), S(shape=(70,), alpha=0.3, beta=2.0), S(shape=(70,), alpha=9.0),
+                            _sample(shape=(4,), dtype="float64"), S(shape=(0,))))
+drawn("poisson", POISSON, "Numbers drawn from the Poisson distribution of mean `lam`, as floats.", check_poisson,
+      samples=(S(shape=(3, 5)), S(shape=(70,), lam=4.0), S(shape=(70,), lam=100.0), S(shape=(7,), lam=1e9),
+               S(shape=(2,), lam=0)))
+drawn("negative_binomial", BINOMIAL, "How many failures come before success number `k`, where one comes with "
+      "probability `p`: mean k * (1 - p) / p.", check_binomial,
+      samples=(S(shape=(3, 5), k=3, p=0.4), S(shape=(70,), k=20, p=0.1), S(shape=(3,)), S(shape=(3,), k=0, p=0.5)))
+drawn("generalized_negative_binomial", GENERALIZED, "Numbers drawn from the negative binomial distribution of mean "
+      "`mu` and variance mu + alpha * mu ** 2.", check_generalized,
+      samples=(S(shape=(3, 5)), S(shape=(70,), mu=12.0, alpha=0.3), S(shape=(7,), mu=3.0, alpha=0.0)))
 
 
 class _random_randint(Op):
@@ -156,9 +182,16 @@ class _random_randint(Op):
               **_common(("int32", "int64"))}
     aliases = "random_randint"
     hint = "random_randint"
-    infer = _infer(lambda p: _must(p.high > p.low, f"low={p.low} must be less than high={p.high}"))
     random = True
-    samples = (_sample(shape=(3, 5), low=-2, high=9), _sample(shape=(7,), low=0, high=2, dtype="int64"))
+    cpu, cpu_dtypes = "sampling.randint", ("int32", "int64")
+    samples = (_sample(shape=(3, 5), low=-2, high=9), _sample(shape=(7,), low=0, high=2, dtype="int64"),
+               _sample(shape=(300,), low=-2 ** 62, high=2 ** 62, dtype="int64"),
+               _sample(shape=(9,), low=-2 ** 31, high=2 ** 31))
+
+    def infer(p, ins, outs):
+        _must(p.high > p.low, f"low={p.low} must be less than high={p.high}")
+        _must(p.low >= -2 ** 63 and p.high <= 2 ** 63, f"low={p.low} and high={p.high} must fit 64 bits")
+        return [], [outs[0] if p.shape is None else unify(p.shape, outs[0])]
 
     def infer_dtype(p, ins, outs):
         return [], [p.dtype or "int32"]
@@ -171,9 +204,13 @@ class _random_randint(Op):
             y = rng.bits(n).astype("uint64") * xp.uint64(span) >> xp.uint64(32)
         else:
             w = rng.bits(2 * n).astype("uint64")
-            y = (w[0::2] << xp.uint64(32) | w[1::2]) % xp.uint64(span)
+            y = w[0::2] << xp.uint64(32) | w[1::2]
+            y = y % xp.uint64(span) if span < 1 << 64 else y
         # Two's complement wraps: the sum is right for a negative `low` as well.
         return (y + xp.uint64(p.low % 2 ** 64)).astype("int64").astype(kind).reshape(where)
+
+    def launch(p, ins, outs):
+        return dict(low=p.low, span=(p.high - p.low) % 2 ** 64)
 
 
 def threshold(p):

@@ -103,29 +103,62 @@ for _name, _alias, _doc in (
     scalar(f"_{_name}_scalar", f"1 where {_doc}, else 0, in x's dtype.", _name, f"_{_alias}Scalar", scalar=0.5,
            kinks=(0.0, 0.5))
 
-slope("_backward_rdiv_scalar", "Gradient of scalar / x.", lambda xp, dy, x, s: -dy * s / (x * x), low=0.2)
+
+
+def _again(name, curve=None):
+    """The gradient of ``dy * slope(kept)``. `curve` is ``(F, kept, scalar)``: the slope's derivative as a graph, or
+    None where it vanishes, which it may also return."""
+    def grad(F, n, g):
+        dy, kept = n.inputs
+        bend = curve and curve(F, kept, n.p.scalar)
+        return (getattr(F, name)(g, kept, scalar=n.p.scalar),
+                None if bend is None else F.elemwise_mul(F.elemwise_mul(g, dy), bend))
+    return grad
+
+
+def _power_curve(F, x, s):
+    """Nothing where the slope is constant, and not zero times an infinity."""
+    return F._mul_scalar(F._power_scalar(x, scalar=s - 2), scalar=s * (s - 1)) if s not in (0, 1) else None
+
+
+def _hypot_curve(F, x, s):
+    """s^2 / hypot^3, of ratios that do not overflow."""
+    h = F._hypot_scalar(x, scalar=s)
+    return F.elemwise_div(F.square(F._rdiv_scalar(h, scalar=s)), h)
+
+
+def _log(s):
+    return np.log(s) if s > 0 else -np.inf if s == 0 else np.nan
+
+
+slope("_backward_rdiv_scalar", "Gradient of scalar / x.", lambda xp, dy, x, s: -dy * s / (x * x), low=0.2,
+      grad=_again("_backward_rdiv_scalar",
+                  lambda F, x, s: F._mul_scalar(F._power_scalar(x, scalar=-3.0), scalar=2 * s)))
 slope("_backward_rmod_scalar", "Gradient of the remainder of scalar by x.", lambda xp, dy, x, s: dy * -xp.floor(s / x),
-      low=0.7, high=0.95)
+      low=0.7, high=0.95, grad=_again("_backward_rmod_scalar"))
 slope("_backward_power_scalar", "Gradient of x ** scalar.", lambda xp, dy, x, s: dy * (s * x ** (s - 1)), low=0.2,
-      at=2.5, grad=lambda F, n, g: (
-          F._backward_power_scalar(g, n.inputs[1], scalar=n.p.scalar),
-          F.elemwise_mul(F._mul_scalar(F.elemwise_mul(g, n.inputs[0]), scalar=n.p.scalar * (n.p.scalar - 1)),
-                         F._power_scalar(n.inputs[1], scalar=n.p.scalar - 2))))
+      at=2.5, grad=_again("_backward_power_scalar", _power_curve))
 slope("_backward_rpower_scalar", "Gradient of scalar ** x, from the output.",
-      lambda xp, dy, y, s: dy * (y * xp.log(xp.asarray(s))), keep="output", low=0.2)
+      lambda xp, dy, y, s: dy * (y * xp.log(xp.asarray(s))), keep="output", low=0.2,
+      grad=_again("_backward_rpower_scalar", lambda F, y, s: F._mul_scalar(F.ones_like(y), scalar=_log(s))))
 slope("_backward_maximum_scalar", "`ograd` where x >= scalar, else 0.",
-      lambda xp, dy, x, s: xp.where(x >= s, dy, dy * 0), at=0.2, kinks=(0.2,),
-      grad=lambda F, n, g: (F._backward_maximum_scalar(g, n.inputs[1], scalar=n.p.scalar), None))
+      lambda xp, dy, x, s: xp.where(x >= s, dy, dy * 0), at=0.2, kinks=(0.2,), grad=_again("_backward_maximum_scalar"))
 slope("_backward_minimum_scalar", "`ograd` where x <= scalar, else 0.",
-      lambda xp, dy, x, s: xp.where(x <= s, dy, dy * 0), at=0.2, kinks=(0.2,),
-      grad=lambda F, n, g: (F._backward_minimum_scalar(g, n.inputs[1], scalar=n.p.scalar), None))
-slope("_backward_hypot_scalar", "Gradient of hypot(x, scalar).", lambda xp, dy, x, s: dy * (x / xp.hypot(x, s)))
+      lambda xp, dy, x, s: xp.where(x <= s, dy, dy * 0), at=0.2, kinks=(0.2,), grad=_again("_backward_minimum_scalar"))
+slope("_backward_hypot_scalar", "Gradient of hypot(x, scalar).", lambda xp, dy, x, s: dy * (x / xp.hypot(x, s)),
+      grad=_again("_backward_hypot_scalar", _hypot_curve))
 
 
 # -- functions with parameters of their own -----------------------------------------------------------------------
-def _parametric(name, doc, params, value, gradient, samples, kinks, exact=True, **more):
-    """A function with float parameters, and its `_backward_` of head gradient and data."""
+def _parametric(name, doc, params, value, gradient, samples, kinks, exact=True, curve=None, **more):
+    """A function with float parameters, and its `_backward_` of head gradient and data. `curve` is ``(F, x, p)``: the
+    slope's derivative as a graph, where it does not vanish."""
     keys = tuple(params)
+
+    def again(F, n, g):
+        dy, x = n.inputs
+        return (getattr(F, "_backward_" + name)(g, x, **{k: getattr(n.p, k) for k in keys}),
+                None if curve is None else F.elemwise_mul(F.elemwise_mul(g, dy), curve(F, x, n.p)))
 
     def of(rule):
         @quiet
@@ -141,17 +174,26 @@ def _parametric(name, doc, params, value, gradient, samples, kinks, exact=True, 
            grad=lambda F, n, dy: getattr(F, "_backward_" + name)(dy, n.inputs[0],
                                                                  **{k: getattr(n.p, k) for k in keys}))
     record("_backward_" + name, f"Gradient of `{name}` from the head gradient and the input.", inputs="ograd data",
-           ref=of(gradient), inplace={0: (0, 1)},
+           ref=of(gradient), inplace={0: (0, 1)}, grad=again,
            samples=tuple(S(*s.shapes, *s.shapes, low=s.low, high=s.high, **s.params) for s in samples), **shared)
 
 
 _parametric(
     "clip", "x limited to [a_min, a_max]; NaN stays NaN. The gradient passes where x is inside, limits included.",
     {"a_min": Param(real, help="Minimum value."), "a_max": Param(real, help="Maximum value.")},
-    lambda xp, x, lo, hi: xp.where(x < lo, lo, xp.where(x > hi, hi, x)),
+    lambda xp, x, lo, hi: xp.where(x > hi, hi, xp.where(x < lo, lo, x)),
     lambda xp, dy, x, lo, hi: xp.where((x < lo) | (x > hi), dy * 0, dy),
-    (S((2, 3), a_min=-0.5, a_max=0.25), S((300,), a_min=-0.5, a_max=0.25), S((0,), a_min=0.0, a_max=1.0)),
+    (S((2, 3), a_min=-0.5, a_max=0.25), S((300,), a_min=-0.5, a_max=0.25), S((40,), a_min=0.5, a_max=-0.5),
+     S((0,), a_min=0.0, a_max=1.0)),
     (-0.5, 0.25))
+
+
+def _smooth_curve(F, x, p):
+    """scalar^2 near zero, else 0."""
+    if p.scalar == 0:
+        return F.zeros_like(x)
+    near = F._lesser_equal_scalar(F.abs(x), scalar=1 / (p.scalar * p.scalar))
+    return F._mul_scalar(near, scalar=p.scalar * p.scalar)
 
 
 def _smooth(xp, x, s):
@@ -163,7 +205,7 @@ _parametric(
     "abs(x) - 0.5 / scalar^2.", {"scalar": Param(real, 1.0, "Its square is where the square gives way to the line.")},
     _smooth, lambda xp, dy, x, s: dy * xp.where(xp.abs(x) > 1 / (s * s), xp.sign(x), s * s * x),
     (S((2, 3), scalar=1.0, low=-3.0, high=3.0), S((70,), scalar=2.0), S((0, 1))), (-1.0, -0.25, 0.25, 1.0),
-    exact=False)
+    exact=False, curve=_smooth_curve)
 _parametric(
     "hard_sigmoid", "max(0, min(1, alpha x + beta)).",
     {"alpha": Param(real, float(np.float32(0.2)), "Slope."), "beta": Param(real, 0.5, "Value at 0.")},

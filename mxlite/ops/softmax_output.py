@@ -238,3 +238,14 @@ class _backward_softmax_cross_entropy(Op):
         here = xp.arange(data.shape[1])[None, :] == label.astype("int64")[:, None]
         g = (_softmax(xp, data, 1) - here) * dy
         return xp.where(here.any(axis=1)[:, None], g, 0 * g).astype(data.dtype)
+
+    def grad(F, n, g):
+        """The rows' gradients are ``dy * (softmax(data) - one_hot(label))``, zeros where the label is no class."""
+        dy, data, label = n.inputs
+        shape = n.in_shapes[1]
+        known = F.elemwise_mul(F._greater_scalar(label, scalar=-1.0), F._lesser_scalar(label, scalar=float(shape[1])))
+        g = F.elemwise_mul(g, F._spread(known, shape=shape, axes=(1,)))
+        unit = F._backward_softmax_cross_entropy(F.ones_like(dy), data, label)
+        by_data = F._backward_softmax(g, F.softmax(data))
+        return (F.sum(F.elemwise_mul(g, unit)),
+                F.elemwise_mul(by_data, F._spread(dy, shape=shape, axes=(0, 1))), None)

@@ -30,9 +30,9 @@ def _order(xp, p, x, ascend):
 
 
 def _count(p, n):
-    if not 0 <= p.k <= n:
+    if p.k > n:
         raise ValueError(f"k={p.k} is not within the {n} elements")
-    return p.k or n
+    return p.k if p.k > 0 else n
 
 
 def _launch(p, ins, ascend, k, value, index, mask):
@@ -46,10 +46,10 @@ def _workspace(p, ins, outs, itemsize, threads):
 
 
 class topk(Op):
-    """The `k` largest (``is_ascend``: smallest) elements along `axis`, in order; k = 0 takes all. `ret_typ` says what
-    of them: their values, their indices along the axis in `dtype`, both, or a mask of the input's shape with 1 where
-    they are. Values have the input's dtype."""
-    params = dict(axis=AXIS, k=Param(T.integer, 1, "how many; 0: all", low=0),
+    """The `k` largest (``is_ascend``: smallest) elements along `axis`, in order; a k below 1 takes all. `ret_typ` says
+    what of them: their values, their indices along the axis in `dtype`, both, or a mask of the input's shape with 1
+    where they are. Values have the input's dtype."""
+    params = dict(axis=AXIS, k=Param(T.integer, 1, "how many; below 1: all"),
                   ret_typ=Param(T.text, "indices", "what to return", choices=KINDS),
                   is_ascend=Param(T.boolean, False, "smallest first"), dtype=INDEX)
     cpu, cpu_dtypes, workspace = "sort.sort", ("float32", "float64", "int32", "int64", "uint8", "int8"), _workspace

@@ -51,6 +51,23 @@ def _digamma(v):
     return shift + math.log(v) - 0.5 / v - tail
 
 
+def _trigamma(v):
+    """Derivative of digamma, by the same three steps."""
+    if math.isnan(v) or v == math.inf:
+        return v if v != v else 0.0
+    if v <= 0:
+        if v == -math.inf or v == math.floor(v):
+            return math.inf
+        return (math.pi / math.sin(math.pi * (v - math.floor(v)))) ** 2 - _trigamma(1 - v)
+    shift = 0.0
+    while v < 12:
+        shift += 1 / (v * v)
+        v += 1
+    z = 1 / (v * v)
+    tail = z * (1 / 6 - z * (1 / 30 - z * (1 / 42 - z * (1 / 30 - z * (5 / 66 - z * (691 / 2730 - z * 7 / 6))))))
+    return shift + (1 + tail) / v + z / 2
+
+
 def _erfinv(v):
     """Inverse of erf: Winitzki's estimate, refined by Halley steps on erfc, which keeps its digits near 1."""
     if math.isnan(v) or abs(v) > 1:
@@ -70,4 +87,5 @@ def _erfinv(v):
     return math.copysign(x, v)
 
 
-erf, gamma, gammaln, digamma, erfinv = map(mapped, (math.erf, _gamma, _gammaln, _digamma, _erfinv))
+erf, gamma, gammaln, digamma, trigamma, erfinv = map(
+    mapped, (math.erf, _gamma, _gammaln, _digamma, _trigamma, _erfinv))

@@ -58,6 +58,25 @@ def _minus_power(k, power):
     return lambda F, x: _scale(F, F._power_scalar(x, scalar=power), k)
 
 
+def _quadratic(a, b, k, power):
+    """curve ``k * x * (a + b * x * x) ** power``"""
+    def curve(F, x):
+        inner = F._power_scalar(F._plus_scalar(_scale(F, F.square(x), b), scalar=a), scalar=power)
+        return _scale(F, F.elemwise_mul(x, inner), k)
+    return curve
+
+
+def _softsign_curve(F, x):
+    """-2 sign(x) / (1 + abs(x)) ** 3"""
+    cube = F._power_scalar(F._plus_scalar(F.abs(x), scalar=1.0), scalar=-3.0)
+    return _scale(F, F.elemwise_mul(F.sign(x), cube), -2.0)
+
+
+def _gamma_curve(F, x):
+    """gamma * (digamma ** 2 + trigamma)"""
+    return F.elemwise_mul(F.gamma(x), F.elemwise_add(F.square(F._digamma(x)), F._trigamma(x)))
+
+
 def _round_away(xp, x):
     return xp.trunc(x + xp.copysign(xp.where(xp.abs(x) < 2**52, 0.49999999999999994, 0.0), x)) \
         if x.dtype == np.float64 else xp.copysign(xp.floor(xp.abs(x).astype("float64") + 0.5), x)
@@ -80,14 +99,15 @@ unary("relu", "max(x, 0); NaN stays NaN.", lambda xp, x: xp.where((x > 0) | (x !
 unary("sigmoid", "1 / (1 + exp(-x)).", _sigmoid,
       "y", lambda xp, dy, y: dy * (y * (1 - y)), lambda F, y: F._rminus_scalar(_scale(F, y, 2.0), scalar=1.0), high=3.0)
 unary("softsign", "x / (1 + abs(x)).", lambda xp, x: x / (1 + xp.abs(x)),
-      "x", lambda xp, dy, x: dy / xp.square(1 + xp.abs(x)))
+      "x", lambda xp, dy, x: dy / xp.square(1 + xp.abs(x)), _softsign_curve)
 unary("tanh", "Hyperbolic tangent.", lambda xp, x: xp.tanh(x),
       "y", lambda xp, dy, y: dy * (1 - y * y), lambda F, y: _scale(F, y, -2.0), high=3.0)
 unary("erf", "Gauss error function.", special.erf,
       "x", lambda xp, dy, x: dy * (TWO_OVER_ROOT_PI * xp.exp(-x * x)),
       lambda F, x: F.elemwise_mul(_scale(F, x, -2 * TWO_OVER_ROOT_PI), F.exp(F.negative(F.square(x)))), high=3.0)
 unary("erfinv", "Inverse of `erf`: infinite at -1 and 1, NaN outside of them.", special.erfinv,
-      "y", lambda xp, dy, y: dy * (xp.exp(y * y) / TWO_OVER_ROOT_PI), low=-0.9, high=0.9)
+      "y", lambda xp, dy, y: dy * (xp.exp(y * y) / TWO_OVER_ROOT_PI),
+      lambda F, y: F.elemwise_mul(_scale(F, y, 2 / TWO_OVER_ROOT_PI), F.exp(F.square(y))), low=-0.9, high=0.9)
 
 # -- exponentials and logarithms ----------------------------------------------------------------------------------
 unary("exp", "e to the power x.", lambda xp, x: xp.exp(x),
@@ -114,23 +134,22 @@ unary("cos", "Cosine of x in radians.", lambda xp, x: xp.cos(x),
 unary("tan", "Tangent of x in radians.", lambda xp, x: xp.tan(x),
       "y", lambda xp, dy, y: dy * (1 + y * y), lambda F, y: _scale(F, y, 2.0))
 unary("arcsin", "Inverse sine, in [-pi/2, pi/2]; NaN outside of [-1, 1].", lambda xp, x: xp.arcsin(x),
-      "x", lambda xp, dy, x: dy / xp.sqrt(1 - x * x), low=-0.9, high=0.9)
+      "x", lambda xp, dy, x: dy / xp.sqrt(1 - x * x), _quadratic(1.0, -1.0, 1.0, -1.5), low=-0.9, high=0.9)
 unary("arccos", "Inverse cosine, in [0, pi]; NaN outside of [-1, 1].", lambda xp, x: xp.arccos(x),
-      "x", lambda xp, dy, x: -dy / xp.sqrt(1 - x * x), low=-0.9, high=0.9)
+      "x", lambda xp, dy, x: -dy / xp.sqrt(1 - x * x), _quadratic(1.0, -1.0, -1.0, -1.5), low=-0.9, high=0.9)
 unary("arctan", "Inverse tangent, in [-pi/2, pi/2].", lambda xp, x: xp.arctan(x),
       "x", lambda xp, dy, x: dy / (1 + x * x),
-      lambda F, x: F.elemwise_mul(_scale(F, x, -2.0), F._power_scalar(F._plus_scalar(F.square(x), scalar=1.0),
-                                                                      scalar=-2.0)), low=-3.0, high=3.0)
+      _quadratic(1.0, 1.0, -2.0, -2.0), low=-3.0, high=3.0)
 unary("sinh", "Hyperbolic sine.", lambda xp, x: xp.sinh(x),
       "x", lambda xp, dy, x: dy * xp.cosh(x), lambda F, x: F.sinh(x), low=-2.0, high=2.0)
 unary("cosh", "Hyperbolic cosine.", lambda xp, x: xp.cosh(x),
       "x", lambda xp, dy, x: dy * xp.sinh(x), lambda F, x: F.cosh(x), low=-2.0, high=2.0)
 unary("arcsinh", "Inverse hyperbolic sine.", lambda xp, x: xp.arcsinh(x),
-      "x", lambda xp, dy, x: dy / xp.hypot(x, x.dtype.type(1)), low=-3.0, high=3.0)
+      "x", lambda xp, dy, x: dy / xp.hypot(x, x.dtype.type(1)), _quadratic(1.0, 1.0, -1.0, -1.5), low=-3.0, high=3.0)
 unary("arccosh", "Inverse hyperbolic cosine; NaN below 1.", lambda xp, x: xp.arccosh(x),
-      "x", lambda xp, dy, x: dy / xp.sqrt(x * x - 1), low=1.1, high=4.0)
+      "x", lambda xp, dy, x: dy / xp.sqrt(x * x - 1), _quadratic(-1.0, 1.0, -1.0, -1.5), low=1.1, high=4.0)
 unary("arctanh", "Inverse hyperbolic tangent; NaN outside of [-1, 1].", lambda xp, x: xp.arctanh(x),
-      "x", lambda xp, dy, x: dy / (1 - x * x), low=-0.9, high=0.9)
+      "x", lambda xp, dy, x: dy / (1 - x * x), _quadratic(1.0, -1.0, 2.0, -2.0), low=-0.9, high=0.9)
 
 # -- powers and roots ---------------------------------------------------------------------------------------------
 unary("sqrt", "Square root; NaN below 0.", lambda xp, x: xp.sqrt(x),
@@ -140,15 +159,20 @@ unary("rsqrt", "1 / sqrt(x).", lambda xp, x: 1 / xp.sqrt(x),
 unary("cbrt", "Cube root.", lambda xp, x: xp.cbrt(x),
       "y", lambda xp, dy, y: dy / (3 * y * y), _minus_power(-2 / 3, -3.0), low=0.2, high=3.0)
 unary("rcbrt", "1 / cbrt(x).", lambda xp, x: 1 / xp.cbrt(x),
-      "x", lambda xp, dy, x: dy * (-1 / (3 * x * xp.cbrt(x))), low=0.2, high=3.0)
+      "x", lambda xp, dy, x: dy * (-1 / (3 * x * xp.cbrt(x))),
+      lambda F, x: _scale(F, F.elemwise_div(F.rcbrt(x), F.square(x)), 4 / 9), low=0.2, high=3.0)
 unary("square", "x * x.", lambda xp, x: x * x,
       "x", lambda xp, dy, x: dy * (2 * x), lambda F, x: _scale(F, F.ones_like(x), 2.0), exact=True)
 unary("reciprocal", "1 / x.", lambda xp, x: 1 / x,
       "x", lambda xp, dy, x: dy * (-1 / (x * x)), _minus_power(2.0, -3.0), low=0.2, high=3.0)
 unary("gamma", "Gamma function.", special.gamma,
-      "x", lambda xp, dy, x: dy * (special.gamma(xp, x) * special.digamma(xp, x)), low=0.3, high=3.0)
+      "x", lambda xp, dy, x: dy * (special.gamma(xp, x) * special.digamma(xp, x)), _gamma_curve, low=0.3, high=3.0)
 unary("gammaln", "Logarithm of the gamma function's magnitude.", special.gammaln,
-      "x", lambda xp, dy, x: dy * special.digamma(xp, x), low=0.3, high=3.0)
+      "x", lambda xp, dy, x: dy * special.digamma(xp, x), lambda F, x: F._trigamma(x), low=0.3, high=3.0)
+unary("_digamma", "Derivative of `gammaln`; infinite at 0 and the negative integers.", special.digamma,
+      "x", lambda xp, dy, x: dy * special.trigamma(xp, x), low=0.3, high=3.0)
+unary("_trigamma", "Derivative of `_digamma`; infinite at 0 and the negative integers.", special.trigamma, low=0.3,
+      high=3.0)
 
 # -- sign and rounding --------------------------------------------------------------------------------------------
 unary("abs", "Magnitude of x.", lambda xp, x: xp.abs(x),
@@ -171,8 +195,6 @@ unary("rint", "Nearest integer, halves downward (MXNet's rule: rint(0.5) is 0, r
       exact=True, kinks=STEPS, value=lambda xp, x: _rint(xp, x) if x.dtype.kind == "f" else x)
 unary("logical_not", "1 where x is zero, else 0, in x's dtype.", lambda xp, x: (x == 0).astype(x.dtype), exact=True,
       kinks=(0,))
-
-
 
 
 def _linear(name, doc, value, factor, exact=False):

@@ -1,43 +1,114 @@
-"""``mx.sym.random``: symbols that draw random numbers, new ones at every forward."""
+"""``mx.sym.random``: symbols that draw random numbers, new ones at every forward.
+
+Where a distribution's parameters are numbers the result has shape `shape`; where they are symbols, of one shape, each
+of their elements is a distribution, and `shape` numbers are drawn from each. `dtype` is float32 unless given.
+ValueError for numbers mixed with symbols.
+"""
+import numbers
+
+from ..calls import signature
+from ..ops.record import find
 from .symbol import Symbol, call
 
-
-def _draw(name, params, kwargs):
-    """The node for fixed parameters (``_random_x``) or, where they are symbols, one draw a row (``_sample_x``)."""
-    if any(isinstance(v, Symbol) for v in params.values()):
-        return call(f"_sample_{name}", f"_sample_{name}", *params.values(), **_given(kwargs))
-    return call(f"_random_{name}", f"_random_{name}", **params, **_given(kwargs))
+__all__ = ["uniform", "normal", "randn", "exponential", "gamma", "poisson", "negative_binomial",
+           "generalized_negative_binomial", "multinomial", "shuffle", "randint", "uniform_like", "normal_like",
+           "exponential_like", "gamma_like", "poisson_like", "negative_binomial_like",
+           "generalized_negative_binomial_like"]
 
 
 def _given(kwargs):
     return {k: v for k, v in kwargs.items() if v is not None}
 
 
+def _draw(name, scalars, arrays, kwargs):
+    """The node for numbers (``_random_x``) or for symbols (``_sample_x``); parameters by the operators' names."""
+    kinds = [isinstance(v, Symbol) for v in arrays.values()]
+    if all(kinds):
+        return call(f"_sample_{name}", f"_sample_{name}", *arrays.values(), **_given(kwargs))
+    if any(kinds):
+        kinds = " and ".join(type(v).__name__ for v in arrays.values())
+        raise ValueError(f"the parameters of a distribution are all numbers or all symbols, got {kinds}")
+    for k, v in scalars.items():
+        if not isinstance(v, numbers.Number):
+            raise ValueError(f"{k} must be a number or a Symbol, got {type(v).__name__}")
+    return call(f"_random_{name}", f"_random_{name}", **scalars, **_given(kwargs))
+
+
 def uniform(low=0, high=1, shape=None, dtype=None, **kwargs):
     """Uniform on [low, high)."""
-    return _draw("uniform", {"low": low, "high": high}, dict(kwargs, shape=shape, dtype=dtype))
+    given = {"low": low, "high": high}
+    return _draw("uniform", given, given, dict(kwargs, shape=shape, dtype=dtype))
 
 
 def normal(loc=0, scale=1, shape=None, dtype=None, **kwargs):
     """Normal with mean `loc` and standard deviation `scale`."""
-    return _draw("normal", {"loc": loc, "scale": scale}, dict(kwargs, shape=shape, dtype=dtype))
+    return _draw("normal", {"loc": loc, "scale": scale}, {"mu": loc, "sigma": scale},
+                 dict(kwargs, shape=shape, dtype=dtype))
 
 
 def randn(*shape, loc=0, scale=1, dtype=None, **kwargs):
-    """Normal, the shape as separate arguments."""
+    """:func:`normal`, the shape as separate numbers."""
     return normal(loc, scale, shape, dtype, **kwargs)
 
 
 def exponential(scale=1, shape=None, dtype=None, **kwargs):
     """Exponential with mean `scale`."""
-    return _draw("exponential", {"lam": 1.0 / scale}, dict(kwargs, shape=shape, dtype=dtype))
+    given = {"lam": 1.0 / scale if isinstance(scale, (Symbol, numbers.Number)) else scale}
+    return _draw("exponential", given, given, dict(kwargs, shape=shape, dtype=dtype))
+
+
+def gamma(alpha=1, beta=1, shape=None, dtype=None, **kwargs):
+    """Gamma of shape `alpha` and scale `beta`: mean alpha * beta."""
+    given = {"alpha": alpha, "beta": beta}
+    return _draw("gamma", given, given, dict(kwargs, shape=shape, dtype=dtype))
 
 
 def poisson(lam=1, shape=None, dtype=None, **kwargs):
-    """Poisson with mean `lam`."""
-    return _draw("poisson", {"lam": lam}, dict(kwargs, shape=shape, dtype=dtype))
+    """Poisson with mean `lam`, as floats."""
+    given = {"lam": lam}
+    return _draw("poisson", given, given, dict(kwargs, shape=shape, dtype=dtype))
+
+
+def negative_binomial(k=1, p=1, shape=None, dtype=None, **kwargs):
+    """How many failures come before success number `k`, where one comes with probability `p`, as floats."""
+    given = {"k": k, "p": p}
+    return _draw("negative_binomial", given, given, dict(kwargs, shape=shape, dtype=dtype))
+
+
+def generalized_negative_binomial(mu=1, alpha=1, shape=None, dtype=None, **kwargs):
+    """Negative binomial with mean `mu` and variance mu + alpha * mu ** 2, as floats."""
+    given = {"mu": mu, "alpha": alpha}
+    return _draw("generalized_negative_binomial", given, given, dict(kwargs, shape=shape, dtype=dtype))
+
+
+def multinomial(data, shape=None, get_prob=True, dtype="int32", **kwargs):
+    """Numbers of categories, `shape` for each row of `data` (..., k), drawn by its probabilities, in `dtype`. With
+    `get_prob` (the default here, as in MXNet) also the logarithms of their probabilities, with a gradient by `data`."""
+    return call("_sample_multinomial", "_sample_multinomial", data, get_prob=get_prob, dtype=dtype,
+                **_given(dict(kwargs, shape=shape)))
+
+
+def shuffle(data, **kwargs):
+    """`data` with its rows (elements of the first axis) in random order."""
+    return call("_shuffle", "_shuffle", data, **kwargs)
 
 
 def randint(low, high, shape=None, dtype=None, **kwargs):
-    """Integers in [low, high)."""
-    return _draw("randint", {"low": low, "high": high}, dict(kwargs, shape=shape, dtype=dtype))
+    """Integers in [low, high), int32 unless `dtype` says int64."""
+    return call("_random_randint", "_random_randint", low=low, high=high,
+                **_given(dict(kwargs, shape=shape, dtype=dtype)))
+
+
+def _like(kind):
+    record = find(f"_random_{kind}_like")
+
+    def function(*args, **kwargs):
+        return call(record.name, f"{kind}_like", *args, **kwargs)
+    function.__name__ = function.__qualname__ = f"{kind}_like"
+    function.__doc__, function.__signature__ = record.__doc__, signature(record, symbolic=True)
+    return function
+
+
+uniform_like, normal_like, exponential_like, gamma_like, poisson_like, negative_binomial_like, \
+    generalized_negative_binomial_like = map(_like, (
+        "uniform", "normal", "exponential", "gamma", "poisson", "negative_binomial", "generalized_negative_binomial"))

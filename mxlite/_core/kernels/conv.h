@@ -9,7 +9,7 @@ typedef struct {
     int64_t kernel[3], stride[3], dilate[3], pad[3], src[3], dst[3];
 } conv_args;
 typedef void (*conv_fn)(mxl_runtime *, const mxl_call *, const conv_args *);
-typedef struct { conv_fn forward[2], dgrad[2], wgrad[2]; } conv_table;      /* [float, double] */
+typedef struct { conv_fn forward[2], dgrad[2], wgrad[2], im2col[2], col2im[2]; } conv_table;      /* [float, double] */
 extern const conv_table mxl_conv_base, mxl_conv_avx2, mxl_conv_avx512;
 
 #ifdef MXL_VB
@@ -17,12 +17,16 @@ extern const conv_table mxl_conv_base, mxl_conv_avx2, mxl_conv_avx512;
 #define ENG(x) x##_f32
 #include "conv_real.h"
 #include "conv_direct.h"
+#include "conv_columns.h"
+#include "conv_choice.h"
 #undef REAL
 #undef ENG
 #define REAL double
 #define ENG(x) x##_f64
 #include "conv_real.h"
 #include "conv_direct.h"
+#include "conv_columns.h"
+#include "conv_choice.h"
 #undef REAL
 #undef ENG
 #endif

@@ -1,5 +1,6 @@
 # cython: language_level=3
-"""Convolution forward, and its gradients with respect to data (``dgrad``) and weight (``wgrad``)."""
+"""Convolution forward, its gradients with respect to data (``dgrad``, with a bias also Deconvolution) and weight
+(``wgrad``), and the columns of a convolution (``im2col``, ``col2im``)."""
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
 from mxlite._core.abi cimport *
 from mxlite._core.cpu import runtime_capsule
@@ -18,6 +19,8 @@ cdef extern from "conv.h":
         conv_fn forward[2]
         conv_fn dgrad[2]
         conv_fn wgrad[2]
+        conv_fn im2col[2]
+        conv_fn col2im[2]
     const conv_table* conv_level(int isa) noexcept nogil
 
 cdef mxl_runtime* rt = <mxl_runtime*>PyCapsule_GetPointer(runtime_capsule, "mxl_runtime")
@@ -56,7 +59,17 @@ cdef int wgrad(mxl_call* c) noexcept nogil:
     return run(conv_level(rt.isa).wgrad, c)
 
 
+cdef int im2col(mxl_call* c) noexcept nogil:
+    return run(conv_level(rt.isa).im2col, c)
+
+
+cdef int col2im(mxl_call* c) noexcept nogil:
+    return run(conv_level(rt.isa).col2im, c)
+
+
 kernels = {"forward": PyCapsule_New(<void*>forward, "int (mxl_call *)", NULL),
            "dgrad": PyCapsule_New(<void*>dgrad, "int (mxl_call *)", NULL),
-           "wgrad": PyCapsule_New(<void*>wgrad, "int (mxl_call *)", NULL)}
-packers = {"forward": _pack, "dgrad": _pack, "wgrad": _pack}
+           "wgrad": PyCapsule_New(<void*>wgrad, "int (mxl_call *)", NULL),
+           "im2col": PyCapsule_New(<void*>im2col, "int (mxl_call *)", NULL),
+           "col2im": PyCapsule_New(<void*>col2im, "int (mxl_call *)", NULL)}
+packers = {name: _pack for name in kernels}

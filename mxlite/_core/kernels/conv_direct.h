@@ -46,30 +46,90 @@ static void ENG(direct_forward)(const mxl_call *c, const conv_args *g, int64_t t
     }
 }
 
-/* One plane of the data's gradient: every row of dy is added where the tap had read it. */
+#ifndef MXL_CONV_RESIDUE
+#define MXL_CONV_RESIDUE
+/* The taps along one axis that reach a position: those where `at` (position + pad) minus tap * dilate is a multiple of
+ * the stride. They are `step` apart, and see outputs `back` apart, the first one output `out`. */
+typedef struct { int64_t first, step, out, back; } residue;
+
+static inline residue residue_step(int64_t stride, int64_t dilate, int64_t kernel)
+{
+    residue r = {0, 1, 0, 0};
+    while (r.step < kernel && r.step * dilate % stride) r.step++;
+    r.back = r.step * dilate / stride;
+    return r;
+}
+
+static inline void residue_at(residue *r, int64_t at, int64_t stride, int64_t dilate, int64_t kernel)
+{
+    for (r->first = 0; r->first < r->step && r->first < kernel; r->first++)
+        if ((at - r->first * dilate) % stride == 0) {
+            r->out = (at - r->first * dilate) / stride;
+            return;
+        }
+    r->first = kernel;
+}
+#endif
+
+/* One plane of the data's gradient, or of a Deconvolution with a bias. Of a row, the positions that the stride leaves
+ * the same remainder (a phase) see the same taps, and neighbours of them see neighbours in dy: two vectors of them are
+ * summed in registers over all taps. */
 static void ENG(direct_dgrad)(const mxl_call *c, const conv_args *g, int64_t t)
 {
+    enum { PHASES = 16 };
     const int64_t ch = t % g->channels, n = t / g->channels, per = g->channels / g->groups;
     const int64_t many = g->filters / g->groups, group = ch / per, out = g->dst[0] * g->dst[1] * g->dst[2];
-    const int64_t taps = g->kernel[0] * g->kernel[1] * g->kernel[2], sw = g->stride[2];
+    const int64_t taps = g->kernel[0] * g->kernel[1] * g->kernel[2], sw = g->stride[2], ow = g->dst[2];
+    const REAL *dy0 = (const REAL *)c->in[0].data + (n * g->filters + group * many) * out;
+    const REAL *w0 = (const REAL *)c->in[1].data + (group * many * per + ch % per) * taps;
+    const REAL bias = c->n_in > 2 ? ((const REAL *)c->in[2].data)[ch] : 0;
     REAL *dx = (REAL *)c->out[0].data + t * g->src[0] * g->src[1] * g->src[2];
-    memset(dx, 0, g->src[0] * g->src[1] * g->src[2] * sizeof(REAL));
-    for (int64_t f = group * many; f < (group + 1) * many; f++) {
-        const REAL *dy = (const REAL *)c->in[0].data + (n * g->filters + f) * out;
-        const REAL *w = (const REAL *)c->in[1].data + (f * per + ch % per) * taps;
-        for (int64_t od = 0; od < g->dst[0]; od++) for (int64_t oh = 0; oh < g->dst[1]; oh++, dy += g->dst[2])
-        for (int64_t a = 0; a < g->kernel[0]; a++) for (int64_t b = 0; b < g->kernel[1]; b++) {
-            const int64_t z = od * g->stride[0] - g->pad[0] + a * g->dilate[0];
-            const int64_t r = oh * g->stride[1] - g->pad[1] + b * g->dilate[1];
-            if (z < 0 || z >= g->src[0] || r < 0 || r >= g->src[1]) continue;
-            REAL *row = dx + (z * g->src[1] + r) * g->src[2];
-            for (int64_t k = 0; k < g->kernel[2]; k++) {
-                const int64_t at = k * g->dilate[2] - g->pad[2];
-                const REAL s = w[(a * g->kernel[1] + b) * g->kernel[2] + k];
-                int64_t lo, hi;
-                ENG(inside)(at, sw, g->src[2], g->dst[2], &lo, &hi);
-                if (sw == 1) for (int64_t j = lo; j < hi; j++) row[at + j] += s * dy[j];
-                else for (int64_t j = lo; j < hi; j++) row[at + j * sw] += s * dy[j];
+    residue rz = residue_step(g->stride[0], g->dilate[0], g->kernel[0]);
+    residue ry = residue_step(g->stride[1], g->dilate[1], g->kernel[1]);
+    residue rx = residue_step(sw, g->dilate[2], g->kernel[2]), known[PHASES];
+    for (int64_t i = 0; i < least(sw, PHASES); i++) {
+        known[i] = rx;
+        residue_at(known + i, i + g->pad[2], sw, g->dilate[2], g->kernel[2]);
+    }
+    for (int64_t z = 0; z < g->src[0]; z++) for (int64_t y = 0; y < g->src[1]; y++, dx += g->src[2]) {
+        residue_at(&rz, z + g->pad[0], g->stride[0], g->dilate[0], g->kernel[0]);
+        residue_at(&ry, y + g->pad[1], g->stride[1], g->dilate[1], g->kernel[1]);
+        for (int64_t phase = 0; phase < least(sw, g->src[2]); phase++) {
+            if (phase < PHASES) rx = known[phase];
+            else residue_at(&rx, phase + g->pad[2], sw, g->dilate[2], g->kernel[2]);
+            const int64_t count = (g->src[2] - 1 - phase) / sw + 1;
+            for (int64_t i0 = 0; i0 < count; i0 += 2 * VL) {
+                const int two = count - i0 > VL;
+                ENG(vec) v0 = {0}, v1 = {0};
+                for (int64_t f = 0; f < many; f++)
+                for (int64_t a = rz.first, od = rz.out; a < g->kernel[0]; a += rz.step, od -= rz.back) {
+                    if (od < 0 || od >= g->dst[0]) continue;
+                    for (int64_t b = ry.first, oh = ry.out; b < g->kernel[1]; b += ry.step, oh -= ry.back) {
+                        if (oh < 0 || oh >= g->dst[1]) continue;
+                        const REAL *w = w0 + f * per * taps + (a * g->kernel[1] + b) * g->kernel[2];
+                        const REAL *row = dy0 + f * out + (od * g->dst[1] + oh) * ow;
+                        int64_t from = rx.out + i0;
+                        for (int64_t k = rx.first; k < g->kernel[2]; k += rx.step, from -= rx.back) {
+                            const REAL *p = row + from;
+                            if (from >= 0 && from + 2 * VL <= ow) {
+                                v0 += w[k] * LOAD(p);
+                                v1 += w[k] * LOAD(p + VL);
+                                continue;
+                            }
+                            const int lo = (int)least(2 * VL, most(0, -from));
+                            const int hi = (int)most(0, least(2 * VL, ow - from));
+                            v0 += w[k] * ENG(load_part)(p, lo, hi < VL ? hi : VL);
+                            if (two) v1 += w[k] * ENG(load_part)(p + VL, lo > VL ? lo - VL : 0, hi - VL);
+                        }
+                    }
+                }
+                const int len = (int)least(2 * VL, count - i0);
+                REAL sums[2 * VL], *to = dx + i0 * sw + phase;
+                STORE(sums, v0 + bias);
+                STORE(sums + VL, v1 + bias);
+                if (sw == 1) memcpy(to, sums, len * sizeof(REAL));
+                else if (sw == 2) for (int j = 0; j < len; j++) to[2 * j] = sums[j];
+                else for (int j = 0; j < len; j++) to[sw * j] = sums[j];
             }
         }
     }
@@ -128,24 +188,3 @@ static void ENG(each)(void (*fn)(const mxl_call *, const conv_args *, int64_t), 
     }
     mxl_leave(rt, nt);
 }
-
-#define DIRECT(g) ((g)->groups > 1 && (g)->filters / (g)->groups * ((g)->channels / (g)->groups) <= 8)
-
-static void ENG(forward)(mxl_runtime *rt, const mxl_call *c, const conv_args *g)
-{
-    if (DIRECT(g)) ENG(each)(ENG(direct_forward), rt, c, g, g->batch * g->filters);
-    else ENG(conv_forward)(rt, c, g);
-}
-
-static void ENG(dgrad)(mxl_runtime *rt, const mxl_call *c, const conv_args *g)
-{
-    if (DIRECT(g) || g->channels / g->groups <= 2) ENG(each)(ENG(direct_dgrad), rt, c, g, g->batch * g->channels);
-    else ENG(conv_dgrad)(rt, c, g);
-}
-
-static void ENG(wgrad)(mxl_runtime *rt, const mxl_call *c, const conv_args *g)
-{
-    if (DIRECT(g)) ENG(each)(ENG(direct_wgrad), rt, c, g, g->filters);
-    else ENG(conv_wgrad)(rt, c, g);
-}
-#undef DIRECT

@@ -1,7 +1,8 @@
 /* Convolution and its gradients as matrix products whose second factor exists only as packed panels.
  *
  *   forward   C(filter, pixel)      = W(filter, channel x tap)  X(channel x tap, pixel)
- *   dgrad     C(channel, position)  = W'(channel, filter x tap) DY(filter x tap, position), once a stride phase
+ *   dgrad     C(channel, position)  = W'(channel, filter x tap) DY(filter x tap, position), once a stride phase;
+ *             with a bias it is the forward pass of Deconvolution
  *   wgrad     C(filter, channel x tap) = DY(filter, pixel)      X'(pixel, channel x tap)
  *
  * Pixels are numbered through the whole batch, so that small images fill whole panels. X is what a `view` shows of a
@@ -160,6 +161,7 @@ static void ENG(a_weight_trans)(const ENG(job) *d, int64_t b, REAL *dst, int64_t
         const int64_t at = ((x->tap0[0] + tz * x->tap_step[0]) * g->kernel[1] + x->tap0[1] + ty * x->tap_step[1])
                            * g->kernel[2] + x->tap0[2] + tx * x->tap_step[2];
         const REAL *p = d->a + b * d->a_batch + f * d->lda + m0 * full + at;
+        if (tx + ty + tz == 0) for (int i = 0; i < rows; i++) __builtin_prefetch(p + 2 * d->lda + i * full);
         if (rows == MR) UNROLL for (int i = 0; i < MR; i++) dst[i] = p[i * full];
         else for (int i = 0; i < MR; i++) dst[i] = i < rows ? p[i * full] : 0;
         if (++tx < v->taps[2]) continue;
@@ -240,20 +242,28 @@ static void ENG(conv_forward)(mxl_runtime *rt, const mxl_call *c, const conv_arg
     ENG(run)(&d, rt, c->threads);
 }
 
+static void ENG(fill_plane)(REAL *y, int64_t n, REAL value)
+{
+    if (value == 0) memset(y, 0, n * sizeof(REAL));
+    else for (int64_t i = 0; i < n; i++) y[i] = value;
+}
+
 static void ENG(conv_dgrad)(mxl_runtime *rt, const mxl_call *c, const conv_args *g)
 {
     const int64_t f = g->filters / g->groups, m = g->channels / g->groups;
     const int64_t in = g->src[0] * g->src[1] * g->src[2], out = g->dst[0] * g->dst[1] * g->dst[2];
     const int64_t taps = g->kernel[0] * g->kernel[1] * g->kernel[2];
     int64_t at[3];
+    const REAL *bias = c->n_in > 2 ? c->in[2].data : NULL;     /* of a Deconvolution, one value a channel */
     /* with gaps between windows some positions are in none: their phases have no taps */
     for (int i = 0; i < 3; i++) if (g->stride[i] > 1 && (g->kernel[i] < g->stride[i] || g->dilate[i] > 1)) {
-        memset(c->out[0].data, 0, c->out[0].size * sizeof(REAL));
+        for (int64_t t = 0; t < g->batch * g->channels; t++)
+            ENG(fill_plane)((REAL *)c->out[0].data + t * in, in, bias ? bias[t % g->channels] : 0);
         break;
     }
-    for (at[0] = 0; at[0] < g->stride[0]; at[0]++)
-    for (at[1] = 0; at[1] < g->stride[1]; at[1]++)
-    for (at[2] = 0; at[2] < g->stride[2]; at[2]++) {
+    for (at[0] = 0; at[0] < least(g->stride[0], g->src[0]); at[0]++)
+    for (at[1] = 0; at[1] < least(g->stride[1], g->src[1]); at[1]++)
+    for (at[2] = 0; at[2] < least(g->stride[2], g->src[2]); at[2]++) {
         ENG(conv_ctx) x = {.src = c->in[0].data, .group = f * out, .g = g, .out_image = g->channels * in};
         x.v.cs = out;
         x.v.is = g->filters * out;
@@ -278,8 +288,8 @@ static void ENG(conv_dgrad)(mxl_runtime *rt, const mxl_call *c, const conv_args 
         ENG(job) d = {.m = m, .n = g->batch * x.v.pixels, .k = f * x.v.rs, .batch = g->groups,
                       .pack_a = ENG(a_weight_trans), .pack_b = ENG(b_pixels),
                       .place = plain ? ENG(place_pixels) : ENG(place_phase), .c = c->out[0].data, .ldc = in,
-                      .c_batch = m * in, .ctx = &x, .a = c->in[1].data, .lda = m * taps, .a_batch = f * m * taps,
-                      .work = c->work};
+                      .c_batch = m * in, .bias_m = bias, .bias_batch = m, .ctx = &x, .a = c->in[1].data,
+                      .lda = m * taps, .a_batch = f * m * taps, .work = c->work};
         ENG(run)(&d, rt, c->threads);
     }
 }

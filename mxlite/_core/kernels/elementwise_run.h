@@ -64,7 +64,8 @@ static int run_flat(mxl_call *c, int op, int n_arrays, int n_scalars, int cost)
         return MXL_OK;
     }
     double v[3] = {0, 0, 0};
-    for (int i = 0; i < n_scalars; i++) v[i] = c->scalars[i];
+    for (int i = 0; i < n_scalars; i++)     /* a number beside float16 is one, as in MXNet and NumPy */
+        v[i] = a->dtype == MXL_F16 ? mxl_from_f16(mxl_to_f16((float)c->scalars[i])) : c->scalars[i];
     if (op == MXL_G_rpower_scalar) v[1] = log(v[0]);
     if (a->dtype == MXL_F32 || mxl_is_half(a->dtype)) {
         if (op == MXL_BVS_power && v[0] == 2) op = MXL_U_square, cost = COST_C;

@@ -25,7 +25,7 @@ static void F(sign_difference)(const mxl_call *c, int64_t begin, int64_t end)
 {
     const T *x = c->in[0].data, *label = c->in[1].data;
     T *y = c->out[0].data, factor = (T)((const difference_args *)c->args)->factor;
-    LOSS_LOOP( T d = x[i] - label[i]; y[i] = (d > 0 ? (T)1 : d < 0 ? (T)-1 : d) * factor; );
+    LOSS_LOOP( y[i] = x[i] - label[i] > 0 ? factor : -factor; );
 }
 
 /* One range only: the count comes before the first write, since the output may be the data. */

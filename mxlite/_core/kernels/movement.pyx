@@ -17,6 +17,8 @@ cdef extern from "movement_pad.h":
         int64_t[8] before
         double value
     int64_t mxl_itemsize(int32_t dtype) nogil
+    uint64_t mxl_bits_of(double v, int32_t dtype) nogil
+    void mxl_put(void* at, int64_t size, uint64_t bits) nogil
     int move_log2(int32_t dtype) nogil
     void move_copy(mxl_runtime* rt, mxl_call* c, const char* s, char* d, int64_t bytes) nogil
     void move_zero(mxl_runtime* rt, mxl_call* c, char* d, int64_t bytes) nogil
@@ -52,6 +54,18 @@ cdef int into_zeros(mxl_call* c) noexcept nogil:
     if c.inp.size != c.out.size:
         move_zero(rt, c, <char*>c.out.data, bytes)
     return move_strided(rt, c, <const move_box*>c.args, c.inp.data, c.out.data, move_log2(c.out.dtype))
+
+
+cdef int assign(mxl_call* c) noexcept nogil:
+    copy(c)
+    return move_strided(rt, c, <const move_box*>c.args, c.inp[1].data, c.out.data, move_log2(c.out.dtype))
+
+
+cdef int assign_scalar(mxl_call* c) noexcept nogil:
+    cdef uint64_t value
+    mxl_put(&value, mxl_itemsize(c.out.dtype), mxl_bits_of(c.scalars[0], c.out.dtype))
+    copy(c)
+    return move_strided(rt, c, <const move_box*>c.args, &value, c.out.data, move_log2(c.out.dtype))
 
 
 cdef int join(mxl_call* c) noexcept nogil:
@@ -110,6 +124,7 @@ cdef _kernel(mxl_kernel fn):
 
 kernels = {"copy": _kernel(copy), "strided": _kernel(strided), "into_zeros": _kernel(into_zeros), "join": _kernel(join),
            "split": _kernel(split), "where": _kernel(where), "where_backward": _kernel(where_backward),
-           "pad": _kernel(pad), "pad_backward": _kernel(pad_backward)}
+           "pad": _kernel(pad), "pad_backward": _kernel(pad_backward), "assign": _kernel(assign),
+           "assign_scalar": _kernel(assign_scalar)}
 packers = {"strided": _pack_box, "into_zeros": _pack_box, "join": _pack_outer, "split": _pack_outer, "pad": _pack_pad,
-           "pad_backward": _pack_pad}
+           "pad_backward": _pack_pad, "assign": _pack_box, "assign_scalar": _pack_box}

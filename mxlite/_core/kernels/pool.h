@@ -10,7 +10,8 @@ typedef struct {
     int64_t kernel[3], stride[3], pad[3], src[3], dst[3];
 } pool_args;
 typedef void (*pool_fn)(mxl_runtime *, const mxl_call *, const pool_args *);
-typedef struct { pool_fn forward[2], backward[2]; } pool_table;     /* [float, double] */
+typedef void (*upsample_fn)(mxl_runtime *, const mxl_call *, int sum);
+typedef struct { pool_fn forward[2], backward[2]; upsample_fn upsample[2]; } pool_table;     /* [float, double] */
 extern const pool_table mxl_pool_base, mxl_pool_avx2, mxl_pool_avx512;
 
 #ifdef MXL_VB
@@ -19,6 +20,7 @@ extern const pool_table mxl_pool_base, mxl_pool_avx2, mxl_pool_avx512;
 #define LOWEST (-FLT_MAX)
 #define POOL(x) x##_f32
 #include "pool_real.h"
+#include "pool_upsample.h"
 #undef REAL
 #undef INDEX
 #undef LOWEST
@@ -28,6 +30,7 @@ extern const pool_table mxl_pool_base, mxl_pool_avx2, mxl_pool_avx512;
 #define LOWEST (-DBL_MAX)
 #define POOL(x) x##_f64
 #include "pool_real.h"
+#include "pool_upsample.h"
 #undef REAL
 #undef INDEX
 #undef LOWEST

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Pooling forward and backward; the kind of pooling is an argument."""
+"""Pooling forward and backward, where the kind of pooling is an argument, and nearest-neighbour upsampling."""
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
 from mxlite._core.abi cimport *
 from mxlite._core.cpu import runtime_capsule
@@ -13,9 +13,11 @@ cdef extern from "pool.h":
         int64_t src[3]
         int64_t dst[3]
     ctypedef void (*pool_fn)(mxl_runtime*, const mxl_call*, const pool_args*) noexcept nogil
+    ctypedef void (*upsample_fn)(mxl_runtime*, const mxl_call*, int sum) noexcept nogil
     ctypedef struct pool_table:
         pool_fn forward[2]
         pool_fn backward[2]
+        upsample_fn upsample[2]
     const pool_table* pool_level(int isa) noexcept nogil
 
 cdef mxl_runtime* rt = <mxl_runtime*>PyCapsule_GetPointer(runtime_capsule, "mxl_runtime")
@@ -50,6 +52,32 @@ cdef int backward(mxl_call* c) noexcept nogil:
     return run(pool_level(rt.isa).backward, c)
 
 
+cdef int upsample(mxl_call* c, int sum) noexcept nogil:
+    cdef int i
+    if c.out[0].data == NULL or c.out[0].size == 0:
+        return MXL_OK
+    for i in range(c.n_in):
+        if c.inp[i].dtype != c.out[0].dtype:
+            return MXL_EDTYPE
+    if c.out[0].dtype == MXL_F32:
+        pool_level(rt.isa).upsample[0](rt, c, sum)
+    elif c.out[0].dtype == MXL_F64:
+        pool_level(rt.isa).upsample[1](rt, c, sum)
+    else:
+        return MXL_EDTYPE
+    return MXL_OK
+
+
+cdef int upsample_concat(mxl_call* c) noexcept nogil:
+    return upsample(c, 0)
+
+
+cdef int upsample_sum(mxl_call* c) noexcept nogil:
+    return upsample(c, 1)
+
+
 kernels = {"forward": PyCapsule_New(<void*>forward, "int (mxl_call *)", NULL),
-           "backward": PyCapsule_New(<void*>backward, "int (mxl_call *)", NULL)}
+           "backward": PyCapsule_New(<void*>backward, "int (mxl_call *)", NULL),
+           "upsample_concat": PyCapsule_New(<void*>upsample_concat, "int (mxl_call *)", NULL),
+           "upsample_sum": PyCapsule_New(<void*>upsample_sum, "int (mxl_call *)", NULL)}
 packers = {"forward": _pack, "backward": _pack}

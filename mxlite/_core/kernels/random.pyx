@@ -62,6 +62,8 @@ cdef api int uniform(mxl_call* c) noexcept nogil:
     cdef int real = mxl_real(c.out[0].dtype)
     if real < 0:
         return MXL_EDTYPE
+    if not c.scalars[1] >= c.scalars[0]:        # call data: an earlier call's inference has not seen them
+        return MXL_EVALUE
     mxl_run(rt, c, pick_random(rt).uniform[real], tiles(c), WORD * c.out[0].size)
     return MXL_OK
 
@@ -70,6 +72,8 @@ cdef api int normal(mxl_call* c) noexcept nogil:
     cdef int real = mxl_real(c.out[0].dtype)
     if real < 0:
         return MXL_EDTYPE
+    if not c.scalars[1] > 0:
+        return MXL_EVALUE
     mxl_run(rt, c, pick_random(rt).normal[real], tiles(c), GAUSS * c.out[0].size)
     return MXL_OK
 

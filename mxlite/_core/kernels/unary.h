@@ -50,6 +50,8 @@ U(square, 0, C, x * x, C, dy * (2 * x)) \
 U(reciprocal, 0, C, 1 / x, C, dy * (-1 / (x * x))) \
 U(gamma, 0, R, M(gamma)(x), R, dy * (M(gamma)(x) * M(digamma)(x))) \
 U(gammaln, 0, R, M(gammaln)(x), R, dy * M(digamma)(x)) \
+U(_digamma, 0, R, M(digamma)(x), R, dy * M(trigamma)(x)) \
+U(_trigamma, 0, R, M(trigamma)(x), N, 0) \
 U(abs, 0, C, M(abs)(x), C, dy * M(sign)(x)) \
 U(sign, 0, C, M(sign)(x), N, 0) \
 U(ceil, 0, C, M(ceil)(x), N, 0) \
@@ -62,7 +64,7 @@ U(logical_not, 0, C, x == 0, N, 0) \
 U(negative, 0, C, -x, N, 0) \
 U(degrees, 0, C, x * K(57.29577951308232), N, 0) \
 U(radians, 0, C, x * K(0.017453292519943295), N, 0) \
-U(clip, 2, C, x < s0 ? s0 : x > s1 ? s1 : x, C, x < s0 || x > s1 ? 0 : dy) \
+U(clip, 2, C, x > s1 ? s1 : x < s0 ? s0 : x, C, x < s0 || x > s1 ? 0 : dy) \
 U(smooth_l1, 1, C, M(abs)(x) > 1 / (s0 * s0) ? M(abs)(x) - K(0.5) / (s0 * s0) : K(0.5) * (s0 * x) * (s0 * x), \
   C, dy * (M(abs)(x) > 1 / (s0 * s0) ? M(sign)(x) : s0 * s0 * x)) \
 U(_leaky, 3, C, x > 0 ? x : s0 * x, C, x > 0 ? dy : s0 * dy) \
@@ -97,4 +99,4 @@ U(round, 0, C, x, N, 0) \
 U(rint, 0, C, x, N, 0) \
 U(logical_not, 0, C, x == 0, N, 0) \
 U(negative, 0, C, sub_i(0, x), N, 0) \
-U(clip, 2, C, x < s0 ? s0 : x > s1 ? s1 : x, C, x < s0 || x > s1 ? 0 : dy)
+U(clip, 2, C, x > s1 ? s1 : x < s0 ? s0 : x, C, x < s0 || x > s1 ? 0 : dy)

@@ -165,7 +165,8 @@ VM T mod_##s(T a, T b) \
 VM T erfinv_##s(T x) { return (T)mxl_erfinv((double)x); } \
 VM T gamma_##s(T x) { return (T)mxl_gamma((double)x); } \
 VM T gammaln_##s(T x) { return (T)mxl_gammaln((double)x); } \
-VM T digamma_##s(T x) { return (T)mxl_digamma((double)x); }
+VM T digamma_##s(T x) { return (T)mxl_digamma((double)x); } \
+VM T trigamma_##s(T x) { return (T)mxl_trigamma((double)x); }
 
 #define LIBM1(fn) VM float fn##_f(float x) { return fn##f(x); } VM double fn##_d(double x) { return fn(x); }
 #define LIBM1D(fn) VM double fn##_d(double x) { return fn(x); }
@@ -220,6 +221,25 @@ static double mxl_digamma(double x)
     double z = 1 / (x * x);
     double tail = z * (1. / 12 - z * (1. / 120 - z * (1. / 252 - z * (1. / 240 - z * (1. / 132 - z * 691. / 32760)))));
     return y + log(x) - 0.5 / x - tail;
+}
+static double mxl_trigamma(double x)
+{
+    const double pi = 3.14159265358979323846;
+    double y = 0, sign = 1;
+    if (x != x || x == INFINITY) return x != x ? x : 0;
+    if (x <= 0) {
+        if (x == floor(x)) return INFINITY;
+        double s = pi / sin(pi * (x - floor(x)));
+        y = s * s;
+        sign = -1;
+        x = 1 - x;
+    }
+    double up = 0;
+    for (; x < 12; x += 1) up += 1 / (x * x);
+    double z = 1 / (x * x);
+    double tail = z * (5. / 66 - z * (691. / 2730 - z * 7. / 6));
+    tail = z * (1. / 6 - z * (1. / 30 - z * (1. / 42 - z * (1. / 30 - tail))));
+    return y + sign * (up + (1 + tail) / x + z / 2);
 }
 MXL_LOGISTIC(float, f)
 MXL_LOGISTIC(double, d)

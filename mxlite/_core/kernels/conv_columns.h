@@ -1,0 +1,129 @@
+/* im2col and col2im: what every tap of a window sees, a row of the result for each (channel, tap), and back again.
+ * There `filters` and `groups` of the arguments are 1; a task is one plane of the image.
+ *
+ * And a convolution's data gradient for a few channels (a Deconvolution to few filters), by way of columns: a matrix
+ * product makes them from plain pixels, where packing panels of taps for so few rows would cost more than the
+ * product. */
+
+/* For every tap, and every row of windows of it that lies inside the image: the code, with the windows lo..hi of the
+ * row that see an element, `at` the place of window 0's, `q` the image's row, `cols` the row of the columns. */
+#define FOR_EACH_ROW_OF_COLUMNS(...) \
+    for (int64_t a = 0; a < g->kernel[0]; a++) for (int64_t b = 0; b < g->kernel[1]; b++) \
+    for (int64_t k = 0; k < g->kernel[2]; k++) \
+    for (int64_t od = 0; od < g->dst[0]; od++) for (int64_t oh = 0; oh < g->dst[1]; oh++, cols += ow) { \
+        const int64_t z = od * g->stride[0] - g->pad[0] + a * g->dilate[0]; \
+        const int64_t r = oh * g->stride[1] - g->pad[1] + b * g->dilate[1]; \
+        const int64_t at = k * g->dilate[2] - g->pad[2], q = (z * g->src[1] + r) * g->src[2]; \
+        int64_t lo = 0, hi = 0; \
+        if (z >= 0 && z < g->src[0] && r >= 0 && r < g->src[1]) ENG(inside)(at, sw, g->src[2], ow, &lo, &hi); \
+        __VA_ARGS__ \
+    }
+
+static void ENG(plane_to_columns)(const mxl_call *c, const conv_args *g, int64_t t)
+{
+    const int64_t taps = g->kernel[0] * g->kernel[1] * g->kernel[2], ow = g->dst[2], sw = g->stride[2];
+    const REAL *x = (const REAL *)c->in[0].data + t * g->src[0] * g->src[1] * g->src[2];
+    REAL *cols = (REAL *)c->out[0].data + t * taps * g->dst[0] * g->dst[1] * ow;
+    FOR_EACH_ROW_OF_COLUMNS({
+        const REAL *row = x + q + at;
+        for (int64_t j = 0; j < lo; j++) cols[j] = 0;
+        if (sw == 1) for (int64_t j = lo; j < hi; j++) cols[j] = row[j];
+        else for (int64_t j = lo; j < hi; j++) cols[j] = row[j * sw];
+        for (int64_t j = hi; j < ow; j++) cols[j] = 0;
+    })
+}
+
+/* Adds the columns of one plane to it. */
+static void ENG(add_columns)(const conv_args *g, const REAL *cols, REAL *x)
+{
+    const int64_t ow = g->dst[2], sw = g->stride[2];
+    FOR_EACH_ROW_OF_COLUMNS({
+        REAL *row = x + q + at;
+        if (sw == 1) for (int64_t j = lo; j < hi; j++) row[j] += cols[j];
+        else if (sw == 2) for (int64_t j = lo; j < hi; j++) row[2 * j] += cols[j];
+        else for (int64_t j = lo; j < hi; j++) row[j * sw] += cols[j];
+    })
+}
+
+static void ENG(columns_to_plane)(const mxl_call *c, const conv_args *g, int64_t t)
+{
+    const int64_t taps = g->kernel[0] * g->kernel[1] * g->kernel[2], in = g->src[0] * g->src[1] * g->src[2];
+    REAL *x = (REAL *)c->out[0].data + t * in;
+    memset(x, 0, in * sizeof(REAL));
+    ENG(add_columns)(g, (const REAL *)c->in[0].data + t * taps * g->dst[0] * g->dst[1] * g->dst[2], x);
+}
+
+static void ENG(im2col)(mxl_runtime *rt, const mxl_call *c, const conv_args *g)
+{
+    ENG(each)(ENG(plane_to_columns), rt, c, g, g->batch * g->channels);
+}
+
+static void ENG(col2im)(mxl_runtime *rt, const mxl_call *c, const conv_args *g)
+{
+    ENG(each)(ENG(columns_to_plane), rt, c, g, g->batch * g->channels);
+}
+#undef FOR_EACH_ROW_OF_COLUMNS
+
+#ifndef MXL_CONV_THIN
+#define MXL_CONV_THIN
+enum { THIN_CHANNELS = 4, THIN_FILTERS = 16, COLUMNS_BYTES = 1 << 20 };
+#endif
+
+static int64_t ENG(columns_of_image)(const conv_args *g)
+{
+    return g->channels * g->kernel[0] * g->kernel[1] * g->kernel[2] * g->dst[0] * g->dst[1] * g->dst[2];
+}
+
+static int ENG(is_thin)(const conv_args *g)
+{
+    return g->channels / g->groups <= THIN_CHANNELS && g->filters / g->groups >= THIN_FILTERS
+           && ENG(columns_of_image)(g) <= COLUMNS_BYTES / (int64_t)sizeof(REAL);
+}
+
+/* W'(channel x tap, filter): rows of it lie side by side. */
+static void ENG(a_columns)(const ENG(job) *d, int64_t b, REAL *dst, int64_t m0, int rows, int64_t k0, int kc)
+{
+    const REAL *p = d->a + b * d->a_batch + k0 * d->lda + m0;
+    for (int k = 0; k < kc; k++, dst += MR, p += d->lda)
+        for (int i = 0; i < MR; i++) dst[i] = i < rows ? p[i] : 0;
+}
+
+static void ENG(thin_dgrad)(mxl_runtime *rt, const mxl_call *c, const conv_args *g)
+{
+    const int64_t f = g->filters / g->groups, taps = g->kernel[0] * g->kernel[1] * g->kernel[2];
+    const int64_t rows = g->channels / g->groups * taps;
+    const int64_t in = g->src[0] * g->src[1] * g->src[2], pixels = g->dst[0] * g->dst[1] * g->dst[2];
+    const int64_t image = ENG(columns_of_image)(g);
+    const int64_t images = least(g->batch, most(1, COLUMNS_BYTES / (int64_t)sizeof(REAL) / most(image, 1)));
+    const REAL *bias = c->n_in > 2 ? c->in[2].data : NULL;
+    REAL *cols = c->work;
+    char *work = (char *)c->work + ceil_to(images * image * (int64_t)sizeof(REAL), 64);
+    for (int64_t n0 = 0; n0 < g->batch; n0 += images) {
+        const int64_t planes = least(images, g->batch - n0) * g->channels;
+        ENG(conv_ctx) x = {.src = (const REAL *)c->in[0].data + n0 * g->filters * pixels, .group = f * pixels, .g = g,
+                           .out_image = image};
+        x.v.cs = pixels;
+        x.v.is = g->filters * pixels;
+        for (int i = 0; i < 3; i++) x.v.src[i] = x.v.out[i] = g->dst[i], x.v.step[i] = x.v.taps[i] = 1;
+        view_finish(&x.v, 1);
+        ENG(job) d = {.m = rows, .n = planes / g->channels * pixels, .k = f, .batch = g->groups,
+                      .pack_a = ENG(a_columns), .pack_b = ENG(b_pixels), .place = ENG(place_pixels), .c = cols,
+                      .ldc = pixels, .c_batch = rows * pixels, .ctx = &x, .a = c->in[1].data, .lda = rows,
+                      .a_batch = f * rows, .work = work};
+        ENG(run)(&d, rt, c->threads);
+        REAL *dx = (REAL *)c->out[0].data + n0 * g->channels * in;
+        const int nt = mxl_enter(rt, c->threads, planes * (image / g->channels + in), MXL_GRAIN);
+#define ADD_PLANE(t) (ENG(fill_plane)(dx + (t) * in, in, bias ? bias[(t) % g->channels] : 0), \
+                      ENG(add_columns)(g, cols + (t) * (image / g->channels), dx + (t) * in))
+        if (nt == 1) {
+            for (int64_t t = 0; t < planes; t++) ADD_PLANE(t);
+        } else {
+#ifdef _OPENMP
+#pragma omp parallel for schedule(dynamic, 1) num_threads(nt)
+            for (int64_t t = 0; t < planes; t++) ADD_PLANE(t);
+#endif
+        }
+#undef ADD_PLANE
+        mxl_leave(rt, nt);
+    }
+}

@@ -1,0 +1,22 @@
+/* Inner loops of L2 normalization; included once a level, with LEVEL and VECTOR_BYTES defined. */
+#include <math.h>
+#include "l2norm_table.h"
+
+#define T float
+#define I int32_t
+#define F(name) name##_f
+#include "l2norm_real.h"
+#undef T
+#undef I
+#undef F
+#define T double
+#define I int64_t
+#define F(name) name##_d
+#include "l2norm_real.h"
+#undef T
+#undef I
+#undef F
+
+#define GLUE_(a, b) a##b
+#define GLUE(a, b) GLUE_(a, b)
+const l2_norm_table GLUE(mxl_l2norm_, LEVEL) = { { forward_f, forward_d }, { backward_f, backward_d } };

@@ -1,0 +1,3 @@
+#define LEVEL avx2
+#define VECTOR_BYTES 32
+#include "layernorm.h"

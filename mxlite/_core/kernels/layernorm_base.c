@@ -1,0 +1,3 @@
+#define LEVEL base
+#define VECTOR_BYTES 16
+#include "layernorm.h"

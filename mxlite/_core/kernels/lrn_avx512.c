@@ -1,0 +1,3 @@
+#define LEVEL avx512
+#define VECTOR_BYTES 64
+#include "lrn.h"
