@@ -23,7 +23,7 @@ _LAZY = {
     "cpu_pinned": ("context", "cpu_pinned"), "current_context": ("context", "current_context"),
     "MXNetError": ("base", "MXNetError"), "AttrScope": ("attribute", "AttrScope"), "Monitor": ("monitor", "Monitor"),
     "NDArray": ("ndarray", "NDArray"), "Symbol": ("symbol", "Symbol"), "Executor": ("executor", "Executor"),
-    "explain": ("explain", "explain"), "waitall": ("ndarray", "waitall"),
+    "explain": ("program_table", "explain"), "waitall": ("ndarray", "waitall"),
 }
 __all__ = [*_LAZY, "__version__"]
 

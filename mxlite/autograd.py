@@ -98,6 +98,8 @@ def mark_variables(variables, gradients, grad_reqs="write"):
     ValueError for another request, MXNetError where shape, dtype or number do not fit.
     """
     variables, gradients = _listed(variables, "variables"), _listed(gradients, "gradients")
+    if not isinstance(grad_reqs, (str, list, tuple)):
+        raise TypeError(f"grad_reqs must be a text or a list of them, got {type(grad_reqs).__name__}")
     reqs = [grad_reqs] * len(variables) if isinstance(grad_reqs, str) else list(grad_reqs)
     if not len(variables) == len(gradients) == len(reqs):
         raise ValueError(f"mark_variables: {len(variables)} variables, {len(gradients)} gradients, {len(reqs)} "
@@ -119,7 +121,10 @@ def _heads(heads, head_grads):
         raise ValueError("heads is empty: there is nothing to differentiate")
     if head_grads is None:
         return heads, None
-    grads = [head_grads] if isinstance(head_grads, NDArray) else list(head_grads)
+    grads = [head_grads] if isinstance(head_grads, NDArray) else head_grads
+    if not isinstance(grads, (list, tuple)):
+        raise TypeError(f"head_grads must be NDArrays or None, got {type(head_grads).__name__}")
+    grads = list(grads)
     if len(grads) != len(heads):
         raise ValueError(f"{len(grads)} head gradients for {len(heads)} heads")
     return heads, grads
@@ -197,12 +202,16 @@ class Function:
         MXNetError where this object was recorded before, TypeError for what is no NDArray.
         """
         inputs = _listed(inputs, f"the inputs of {type(self).__name__}")
+        if not inputs:
+            raise MXNetError(f"{type(self).__name__} is called with no inputs")
         if getattr(self, "_used", False):
             raise MXNetError(f"{type(self).__name__}: each Function object is called once; make a new one")
         with pause(is_training()):
             outputs = self.forward(*inputs)
         single = isinstance(outputs, NDArray)
         listed = _listed(outputs, f"the outputs of {type(self).__name__}.forward")
+        if not listed:
+            raise MXNetError(f"{type(self).__name__}.forward returned no outputs")
         if is_recording():
             self._used = True
             taken = {id(x) for x in inputs}

@@ -19,7 +19,7 @@ def split_call(op, args, kwargs, is_input, what):
         most = len(all_inputs(op))
         while args and len(inputs) < most and (is_input(args[0]) or args[0] is None):
             inputs.append(args.pop(0))
-    if args and (hasattr(args[0], "shape") or hasattr(args[0], "list_arguments")):
+    if args and not isinstance(args[0], type) and (hasattr(args[0], "shape") or hasattr(args[0], "list_arguments")):
         raise TypeError(f"{op.name}: takes {what} as inputs, got {type(args[0]).__name__}")
     names = list(op.params)
     if len(args) > len(names):

@@ -1,10 +1,23 @@
 """The Executor: a symbol bound to arrays, ready to run forward and backward."""
+import warnings
+
 import numpy as np
 
 from ._core.errors import MXNetError
 from .ndarray import NDArray
 
 __all__ = ["Executor"]
+
+# Operators of one input that name it: in a monitor, MXNet calls the one input of any other `input0`.
+_NAMES_ITS_INPUT = frozenset("""
+    Dropout L2Normalization LRN LeakyReLU MakeLoss Pad Pooling Pooling_v1 SequenceLast SequenceMask SequenceReverse
+    SliceChannel SwapAxis UpSampling _histogram _ravel_multi_index _split_v2 _unravel_index all_finite col2im
+    depth_to_space diag im2col log_softmax moments repeat reverse softmax space_to_depth squeeze tile""".split())
+
+
+def _input_name(node, label):
+    unnamed = label == "data" and len(node.inputs) == 1 and node.op.name not in _NAMES_ITS_INPUT
+    return "input0" if unnamed else label
 
 
 class Executor:
@@ -19,6 +32,7 @@ class Executor:
         self.arg_arrays = bound.args
         self.grad_arrays = bound.grads
         self.aux_arrays = bound.aux
+        self._outputs = list(bound.outputs)
         self._dicts = {}
         self._monitor = None
 
@@ -27,7 +41,7 @@ class Executor:
     @property
     def outputs(self):
         """The output arrays. Every forward overwrites them in place."""
-        return list(self._bound.outputs)
+        return self._outputs
 
     def forward(self, is_train=False, **kwargs):
         """Compute the outputs and return them, a list of NDArray.
@@ -114,17 +128,29 @@ class Executor:
     # -- parameters and shapes --------------------------------------------------------------------------------------
 
     def copy_params_from(self, arg_params, aux_params=None, allow_extra_params=False):
-        """Copy arrays by name into the arguments and auxiliary states; ValueError for unknown names unless allowed."""
-        for name, array in arg_params.items():
-            if name in self.arg_dict:
-                self.arg_dict[name][:] = array
-            elif not allow_extra_params:
-                raise ValueError(f'Find name "{name}" that is not in the arguments')
-        for name, array in (aux_params or {}).items():
-            if name in self.aux_dict:
-                self.aux_dict[name][:] = array
-            elif not allow_extra_params:
-                raise ValueError(f"Find name {name} that is not in the auxiliary states")
+        """Copy arrays by name into the arguments and auxiliary states, in their dtypes.
+
+        ValueError for a name that is none, unless `allow_extra_params`; MXNetError for an array of another shape;
+        TypeError for what is no dict of arrays. Nothing is copied then.
+        """
+        copies = []
+        for given, own, what in ((arg_params, self.arg_dict, "arguments"),
+                                 ({} if aux_params is None else aux_params, self.aux_dict, "auxiliary states")):
+            if not isinstance(given, dict):
+                raise TypeError(f"the {what} must be a dict of arrays by name, got {type(given).__name__}")
+            for name, array in given.items():
+                if name not in own:
+                    if not allow_extra_params:
+                        raise ValueError(f'Find name "{name}" that is not in the {what}: {", ".join(own) or "none"}')
+                    continue
+                if not isinstance(array, (NDArray, np.ndarray)):
+                    raise TypeError(f"{name!r} must be an NDArray, got {type(array).__name__}")
+                if tuple(array.shape) != own[name].shape:
+                    raise MXNetError(f"copy_params_from: {name!r} has shape {tuple(array.shape)}, the executor's has "
+                                     f"{own[name].shape}")
+                copies.append((own[name], array))
+        for target, array in copies:
+            target[:] = array
 
     def reshape(self, partial_shaping=False, allow_up_sizing=False, **kwargs):
         """An executor of the same symbol for other input shapes, sharing parameters and memory with this one.
@@ -135,9 +161,12 @@ class Executor:
         from . import ndarray as nd
         names = self._symbol.list_arguments()
         given = {k: v for k, v in kwargs.items() if k in names}
-        shapes, _, aux_shapes = self._symbol.infer_shape(**given)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")         # said below, as an error
+            shapes, _, aux_shapes = self._symbol.infer_shape(**given)
         if shapes is None:
-            raise ValueError("Insufficient argument shapes provided.")
+            raise MXNetError(f"reshape: the shapes given ({', '.join(given) or 'none'}) do not decide all others; name "
+                             f"every input whose shape changes")
 
         def fit(name, new, old, named):
             if old is None or old.shape == new:
@@ -152,7 +181,7 @@ class Executor:
                 if not allow_up_sizing:
                     raise MXNetError(f"reshape: {name!r} grows from {old.shape} to {new}; bind the largest shape "
                                      f"first, or set allow_up_sizing=True to allocate a new array")
-                return nd.zeros(new, ctx=self._ctx, dtype=old.dtype)
+                return nd.zeros(new, ctx=old.context, dtype=old.dtype)
             return old.part(0, new)
         args = {n: fit(n, s, a, n in given) for n, s, a in zip(names, shapes, self.arg_arrays)}
         grads = {n: fit(n, s, a, n in given) for n, s, a in zip(names, shapes, self.grad_arrays) if a is not None}
@@ -172,13 +201,15 @@ class Executor:
         self._monitor, self._monitor_all = callback, monitor_all
 
     def _run_monitored(self, is_train):
-        """A forward that shows every visible entry to the monitor, from a program of its own that keeps them all."""
+        """A forward that shows every entry to the monitor, from a program of its own that keeps them all."""
         from .symbol.symbol import entry_name
-        for node, index, array, is_input, label in self._bound.forward_monitored(is_train):
-            if is_input and not self._monitor_all:
-                continue
-            name = f"{node.name}_{label}" if is_input else entry_name(node, index)
-            self._monitor(name, array)
+        for node, index, array, reader, label in self._bound.forward_monitored(is_train):
+            if reader is None:
+                self._monitor(entry_name(node, index), array)
+            elif self._monitor_all:
+                if node.op is None:
+                    self._monitor(node.name, array)
+                self._monitor(f"{reader.name}_{_input_name(reader, label)}", array)
 
     def memory_plan(self, mode=None):
         """Bytes that the planner gave out, a dict: ``entries`` (arena for intermediate results), ``outputs``,
@@ -187,16 +218,23 @@ class Executor:
 
     def explain(self, mode=None):
         """The bound program as a table; see :func:`mxlite.explain`."""
-        from .explain import table
+        from .program_table import table
         return table(self._bound, mode)
 
     def debug_str(self):
-        """The graph as text, closed by the bytes that the executor allocated."""
-        total = self.memory_plan()
-        mb = (total["planned"] + total["workspace"]) / 2**20
-        return (self._symbol.debug_str() + f"Total {mb:.6g} MB allocated\n"
-                f"Total {total['workspace']} bytes of workspace\n")
+        """The graph that runs, with its backward nodes, as text; closed by the bytes that the executor allocated."""
+        from .symbol.compose import text_of
+        lowered, plan = self._bound.program(self._bound.mode_named(None)), self.memory_plan()
+        g, producers = lowered.graph, lowered.graph.producers()
+        targets = {id(a) for a in self.grad_arrays if a is not None}
+        heads = list(self._bound.entries)
+        heads += [(g.nodes[row], i) for (row, i), array in ((producers[e], a) for e, a in lowered.pinned.items())
+                  if id(array) in targets and row >= lowered.n_forward and g.nodes[row].op is not None]
+        scratch = sum(launch.work > 0 for launch in lowered.launches.values())
+        return (text_of([g.nodes[row] for row in lowered.rows], heads)
+                + f"Total {plan['arena'] + plan['outputs'] >> 20} MB allocated\n"
+                + f"Total {scratch} TempSpace resource requested\n")
 
     def get_optimized_symbol(self):
-        """The symbol that runs."""
+        """The symbol that was bound: MXNet shows here what a backend made of it, and lowering keeps the symbol."""
         return self._symbol

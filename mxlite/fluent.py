@@ -17,9 +17,14 @@ def install(cls, function_of, exists):
         if name in vars(cls) or not exists(name):
             continue
 
-        def method(self, *args, _name=name, **kwargs):
-            return function_of(_name)(self, *args, **kwargs)
-        method.__name__ = name
+        method = _method(name, function_of)
         method.__qualname__ = f"{cls.__name__}.{name}"
         method.__doc__ = f"The operator ``{name}`` with this {cls.__name__.lower()} as its first input."
         setattr(cls, name, method)
+
+
+def _method(name, function_of):
+    def method(self, *args, **kwargs):
+        return function_of(name)(self, *args, **kwargs)
+    method.__name__ = name
+    return method

@@ -7,6 +7,7 @@ import re
 import warnings
 from collections import Counter
 
+from .svg import draw
 from .symbol import Symbol
 
 __all__ = ["print_summary", "plot_network"]
@@ -133,12 +134,12 @@ def plot_network(symbol, title="plot", save_format="pdf", shape=None, dtype=None
     `shape` and `dtype` (dicts input name -> shape, dtype) write the shape without the batch, and the dtype, on the
     edges. `node_attrs` are Graphviz attributes for all nodes. `hide_weights` leaves out inputs whose names end like
     those of weights and moving statistics. Raises ImportError where the Python package graphviz is missing (the
-    ``dot`` program is needed by ``.render()`` only), TypeError for anything but a Symbol, and warns of names that
-    occur twice.
+    ``dot`` program is needed by ``.render()`` only; a notebook shows mxlite's own drawing without it), TypeError for
+    anything but a Symbol, and warns of names that occur twice.
     """
     nodes, _ = _graph(symbol)
     try:
-        from graphviz import Digraph
+        import graphviz
     except ImportError as e:
         raise ImportError("plot_network needs the Python package graphviz: pip install mxlite[viz]") from e
     shapes = _output_shapes(symbol, shape) if shape is not None else None
@@ -156,7 +157,8 @@ def plot_network(symbol, title="plot", save_format="pdf", shape=None, dtype=None
 
     look = {"shape": "box", "fixedsize": "true", "width": "1.3", "height": "0.8034", "style": "filled",
             **(node_attrs or {})}
-    dot = Digraph(name=title, format=save_format)
+    dot = _picture_class(graphviz)(name=title, format=save_format)
+    dot.drawn = lambda: draw(symbol._entries, hide_weights)
     hidden = set()
     for node in nodes:
         name = node["name"]
@@ -180,6 +182,17 @@ def plot_network(symbol, title="plot", save_format="pdf", shape=None, dtype=None
                 label += f"({_type_name(_of_output(types, source))})"
             dot.edge(tail_name=node["name"], head_name=source["name"], dir="back", arrowtail="open", label=label)
     return dot
+
+
+def _picture_class(graphviz):
+    """Graphviz' Digraph, which a notebook shows as mxlite's own drawing where the ``dot`` program is missing."""
+    class Picture(graphviz.Digraph):
+        def _repr_mimebundle_(self, *args, **kwargs):
+            try:
+                return super()._repr_mimebundle_(*args, **kwargs)
+            except graphviz.ExecutableNotFound:
+                return {"image/svg+xml": self.drawn()}
+    return Picture
 
 
 def _of_output(table, node):

@@ -168,6 +168,97 @@ def test_reshape_shares_parameters():
         small.reshape(data=(16, 4))
 
 
+def dense(**more):
+    net = mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=3, name="fc")
+    return mx.sym.BatchNorm(net, name="bn").simple_bind(mx.cpu(), **{"data": (2, 4), **more})
+
+
+def test_shared_buffer_lends_memory_to_any_shape_that_fits():
+    buffer = {}
+    first, second = dense(shared_buffer=buffer), dense(shared_buffer=buffer, data=(1, 4))
+    assert sorted(buffer) == sorted([*first.arg_dict, *(f"grad of {n}" for n in first.arg_dict)])
+    first.arg_dict["data"][:] = 5
+    assert second.arg_dict["data"].shape == (1, 4) and second.arg_dict["data"].asnumpy().tolist() == [[5] * 4]
+    larger = dense(shared_buffer=buffer, data=(8, 4))
+    assert buffer["data"].shape == (8, 4) and larger.arg_dict["data"] is buffer["data"]
+    assert larger.arg_dict["fc_weight"] is first.arg_dict["fc_weight"]
+    for wrong, kind, text in (([1], ValueError, "must be dict"), ({"data": 3}, RuntimeError, "must be an NDArray"),
+                              ({"data": mx.nd.ones((2, 4), dtype="int8")}, RuntimeError, "has dtype int8")):
+        with pytest.raises(kind, match=text):
+            dense(shared_buffer=wrong)
+
+
+def test_shared_names_are_the_other_executors_arrays():
+    first = dense()
+    second = dense(shared_exec=first, shared_arg_names=["fc_weight"], shared_buffer={})
+    assert second.arg_dict["fc_weight"] is first.arg_dict["fc_weight"]
+    assert second.grad_dict["fc_weight"] is first.grad_dict["fc_weight"]
+    assert second.aux_dict["bn_moving_var"] is first.aux_dict["bn_moving_var"]
+    assert second.arg_dict["fc_bias"] is not first.arg_dict["fc_bias"]
+    assert dense(shared_exec=first).aux_dict["bn_moving_var"] is not first.aux_dict["bn_moving_var"]
+    with pytest.raises(RuntimeError, match=r"(?s)'fc_weight' of shared_exec is \(3, 4\).*it would be \(3, 5\)"):
+        dense(shared_exec=first, shared_arg_names=["fc_weight"], data=(2, 5))
+    with pytest.raises(TypeError, match="shared_exec must be an Executor"):
+        dense(shared_exec=3)
+
+
+def test_a_refused_copy_of_parameters_copies_nothing():
+    executor, bias = dense(), {"fc_bias": mx.nd.ones((3,))}
+    for params, aux, kind, text in (
+            ({**bias, "nothing": mx.nd.ones((1,))}, None, ValueError, "nothing"),
+            ({**bias, "fc_weight": mx.nd.ones((3, 5))}, None, mx.MXNetError, r"\(3, 5\), the executor's has \(3, 4\)"),
+            (bias, {"nothing": mx.nd.ones((1,))}, ValueError, "bn_moving"),
+            ({"fc_bias": [1, 2, 3]}, None, TypeError, "NDArray"), ([1], None, TypeError, "dict")):
+        with pytest.raises(kind, match=text):
+            executor.copy_params_from(params, aux)
+        assert executor.arg_dict["fc_bias"].asnumpy().tolist() == [0, 0, 0]
+    executor.copy_params_from({"fc_bias": np.arange(3.0), "nothing": mx.nd.ones((1,))},
+                              {"bn_moving_mean": mx.nd.array([4, 5, 6], dtype="int32")}, allow_extra_params=True)
+    assert executor.arg_dict["fc_bias"].asnumpy().tolist() == [0, 1, 2]
+    assert executor.aux_dict["bn_moving_mean"].asnumpy().tolist() == [4, 5, 6]
+    assert executor.aux_dict["bn_moving_mean"].dtype == np.float32
+
+
+@pytest.mark.parametrize("more, kind, text", [
+    (dict(grad_req="wrte"), RuntimeError, "got 'wrte' for 'data'"),
+    (dict(grad_req={"fc_bias": "wrte"}), RuntimeError, "got 'wrte' for 'fc_bias'"),
+    (dict(data=(2, 0), fc_wieght=(3, 4)), RuntimeError, r"(?s)data: \(2, 0\).*'fc_wieght' is no input, did you mean"),
+    (dict(stype_dict={"data": "csr"}), mx.MXNetError, "'data' is to be csr"),
+    (dict(stype_dict={"data": "cs"}), ValueError, "'data' cannot be 'cs'; storage types are default, row_sparse, csr"),
+    (dict(group2ctx={"a": 3}), TypeError, r"group2ctx\['a'\] must be a Context")])
+def test_simple_bind_says_which_argument_is_wrong(more, kind, text):
+    with pytest.raises(kind, match=text):
+        dense(**more)
+
+
+def test_the_outputs_are_one_list():
+    executor = dense()
+    assert executor.outputs is executor.outputs and executor.forward() is executor.outputs
+
+
+def test_debug_str_tells_the_graph_that_runs_and_its_bytes():
+    net = mx.sym.Variable("x")
+    for _ in range(4):                              # sums do not run in place: four megabytes stay alive
+        net = mx.sym.broadcast_mul(net, mx.sym.sum(mx.sym.exp(net), axis=0, keepdims=True))
+    executor = net.simple_bind(mx.cpu(), x=(512, 512))
+    lines = executor.debug_str().split("\n")
+    plan = executor.memory_plan()
+    assert lines[-3] == f"Total {(plan['arena'] + plan['outputs']) >> 20} MB allocated" and lines[-3].split()[1] >= "3"
+    assert lines[-2].startswith("Total ") and lines[-2].endswith(" TempSpace resource requested") and lines[-1] == ""
+    assert "Op:broadcast_mul, Name=broadcast_mul" in executor.debug_str() and "_backward" in executor.debug_str()
+    assert "_backward" not in net.simple_bind(mx.cpu(), grad_req="null", x=(2, 2)).debug_str()
+
+
+def test_a_monitor_sees_hidden_outputs_and_inputs_by_name():
+    executor = dense()
+    seen = []
+    executor.set_monitor_callback(lambda name, array: seen.append((name, array.shape)), monitor_all=True)
+    executor.forward(is_train=True)
+    names = [n for n, _ in seen]
+    assert names[:3] == ["data", "fc_data", "fc_weight"] and names[-3:] == ["bn_output", "bn_mean", "bn_var"]
+    assert dict(seen)["fc_weight"] == (3, 4) and dict(seen)["bn_mean"] == (3,)
+
+
 LONG_RUN = """
 import signal, threading, time, os
 import mxlite as mx

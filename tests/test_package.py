@@ -202,15 +202,3 @@ def test_every_environment_variable_is_in_the_table():
     found = {a or b for path in sources for a, b in re.findall(read, path.read_text())}
     assert {"MXLITE_ISA", "OMP_NUM_THREADS", "MXLITE_ONLY"} <= found
     assert not [name for name in sorted(found) if f"`{name}`" not in table]
-
-
-def test_differences_page():
-    """The examples of docs/differences.md print what the page says."""
-    import doctest
-    text = (REPOSITORY / "docs/differences.md").read_text()
-    text = re.sub(r"^```.*$", "", text, flags=re.MULTILINE)
-    test = doctest.DocTestParser().get_doctest(text, {}, "differences.md", "docs/differences.md", 0)
-    assert len(test.examples) > 15
-    said = []
-    result = doctest.DocTestRunner(verbose=False).run(test, out=said.append)
-    assert not result.failed, "".join(said)

@@ -103,6 +103,52 @@ def test_threads_share_one_executor():
             np.testing.assert_array_equal(g, w)
 
 
+def test_threads_bind_their_own_share_one_and_compute_between():
+    """Everything at once: executors of their own (some spread over two contexts), one that all use, and imperative
+    calls whose results depend on what the executors gave."""
+    shared = bound(1)
+    shared_want = one_step(shared)
+    groups = {"dev1": mx.cpu(0), "dev2": mx.cpu(1)}
+
+    def own(i):
+        with mx.AttrScope(ctx_group="dev1"):
+            net = mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=7, name="a")
+        with mx.AttrScope(ctx_group="dev2"):
+            net = mx.sym.FullyConnected(mx.sym.tanh(net), num_hidden=i + 1, name="b")
+        executor = net.simple_bind(mx.cpu(), group2ctx=groups if i % 2 else None, data=(4, 5))
+        rng = np.random.default_rng(i)
+        for array in executor.arg_arrays:
+            array[:] = rng.uniform(-1, 1, array.shape)
+        return executor
+
+    def step(executor, x):
+        out = executor.forward(is_train=True, data=x)[0].as_in_context(mx.cpu())
+        executor.backward(mx.nd.ones(out.shape))
+        return mx.nd.tanh(mx.nd.dot(out, executor.arg_dict["b_weight"].as_in_context(mx.cpu())))[:, :5] * 0.5
+
+    def chain(executor):
+        x, seen = mx.nd.ones((4, 5)), []
+        for _ in range(STEPS):
+            x = step(executor, x)
+            seen.append(x.asnumpy())
+        return [*seen, *(g.asnumpy() for g in executor.grad_arrays)]
+    want = [chain(own(i)) for i in range(THREADS)]
+
+    def work(i):
+        executor = own(i)
+        results = []
+        for _ in range(3):
+            results.append(chain(executor))
+            shared.forward(is_train=True)
+        return results
+    for results, expected in zip(together(work), want):
+        for got in results:
+            for g, w in zip(got, expected):
+                np.testing.assert_array_equal(g, w)
+    for g, w in zip(one_step(shared), shared_want):
+        np.testing.assert_array_equal(g, w)
+
+
 def test_threads_share_memory_between_executors():
     """Executors that share one arena take turns; a backward after another's forward computes its own values again."""
     first = bound(1)

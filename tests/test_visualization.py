@@ -105,6 +105,18 @@ def test_weights_and_attributes_of_the_picture(net):
     assert "conv_weight" not in mx.viz.plot_network(net).source
 
 
+def test_a_notebook_shows_the_picture_without_the_dot_program(net, monkeypatch):
+    graphviz = pytest.importorskip("graphviz")
+    monkeypatch.setenv("PATH", "")
+    dot = mx.viz.plot_network(net)
+    with pytest.raises(graphviz.ExecutableNotFound):
+        dot.pipe(format="svg")
+    shown = dot._repr_mimebundle_()["image/svg+xml"]
+    assert shown.startswith("<svg") and "fc" in shown and "conv_weight" not in shown
+    assert "conv_weight" in mx.viz.plot_network(net, hide_weights=False)._repr_mimebundle_()["image/svg+xml"]
+    assert isinstance(dot, graphviz.Digraph) and net._repr_svg_().startswith("<svg")
+
+
 def test_names_that_occur_twice():
     pytest.importorskip("graphviz")
     inner = mx.sym.Activation(mx.sym.Variable("x"), act_type="relu", name="a")

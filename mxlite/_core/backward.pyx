@@ -129,8 +129,8 @@ cdef int check_unchanged(Indexed g, reads) except -1:
             continue
         for i in range(node.n_out):
             if g.row_ptr[row] + i in reads and node.changed(i):
-                raise MXNetError(f"backward: output {i} of {node.op.name}, shape {node.saved[i].shape}, was overwritten "
-                                 "after it was recorded, so its gradient cannot be computed")
+                raise MXNetError(f"backward: output {i} of {node.op.name}, shape {node.saved[i].shape}, was "
+                                 "overwritten after it was recorded, so its gradient cannot be computed")
         n = len(node.inputs) - (len(node.op.aux_names(node.p)) if node.op.aux else 0)
         for i in range(n):
             if g.inputs[row][i] in reads and node.input_changed(i):

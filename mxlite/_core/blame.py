@@ -5,8 +5,8 @@ from ..ops.record import show
 def blame(rule, p, ins, outs, labels, variable):
     """A line ``expected weight: (3, 10), given: (3, 11)`` for a call that `rule` refuses, or ''.
 
-    `ins`, `outs`: what is known; `variable[i]`: input i is a variable, which a user gave. An input is to blame where the
-    rule accepts the others and then says completely what this one has to be; a variable before a result, and among
+    `ins`, `outs`: what is known; `variable[i]`: input i is a variable, which a user gave. An input is to blame where
+    the rule accepts the others and then says completely what this one has to be; a variable before a result, and among
     variables the last, since data comes first and parameters fit themselves to it.
     """
     found = []

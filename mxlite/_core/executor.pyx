@@ -15,6 +15,7 @@ from .gradient import gradient, prune
 from .graph import Indexed, Node
 from .infer import infer_dtypes, infer_shapes, input_labels, labels_of, node_error, where_text
 from .lower import Lowered, launches_for, lower, nbytes_of
+from .place import contexts_of_rows, place
 from .plan import plan
 from .storage import memory_limit
 from ..ops.record import RECORDS
@@ -36,9 +37,9 @@ class Arena:
         ARENAS.add(self)
 
     def reserve(self, nbytes, context):
-        """An array of at least `nbytes` bytes; an existing chunk where one is large enough."""
+        """An array of at least `nbytes` bytes on `context`; an existing chunk where one is large enough."""
         for chunk in self.chunks:
-            if chunk.size >= nbytes:
+            if chunk.size >= nbytes and chunk.context is context:
                 return chunk
         self.chunks.append(_nd.empty((max(nbytes, 64),), "uint8", context))
         return self.chunks[-1]
@@ -76,12 +77,17 @@ class Bound:
     """A graph bound to arrays.
 
     `entries`: the heads. `args`, `aux`: arrays by position of ``variables(entries)``. `grads`: an array or None an
-    argument; `reqs`: 'write', 'add' or 'null' an argument. `share`: a Bound whose arena is used.
+    argument; `reqs`: 'write', 'add' or 'null' an argument. `share`: a Bound whose arena is used. `groups`: context by
+    ctx_group, where the graph is placed over several contexts; `context` is that of what has no group.
     """
 
-    def __init__(self, entries, arg_nodes, aux_nodes, args, grads, reqs, aux, context, share=None):
+    def __init__(self, entries, arg_nodes, aux_nodes, args, grads, reqs, aux, context, share=None, groups=None):
         self.entries, self.arg_nodes, self.aux_nodes = list(entries), arg_nodes, aux_nodes
         self.args, self.grads, self.reqs, self.aux, self.context = args, grads, reqs, aux, context
+        self.home = None            # node -> context; None: all are on `context`
+        if groups:
+            arrays = {n: a.context for n, a in zip(arg_nodes + aux_nodes, args + aux)}
+            self.entries, self.home = place(self.entries, groups, context, arrays)
         self.arena = Arena() if share is None else share.arena
         self.programs = {}
         self.token = object()
@@ -140,10 +146,13 @@ class Bound:
                 continue
             e = g.entry((node, i))
             if e not in made:
-                made[e] = _nd.empty(self.shapes[e], self.dtypes[e], self.context)
+                made[e] = _nd.empty(self.shapes[e], self.dtypes[e], self._context_of(node))
                 made[e].fill_zero()
             outputs.append(made[e])
         return outputs
+
+    def _context_of(self, node):
+        return self.context if self.home is None else self.home[node]
 
     # -- programs ---------------------------------------------------------------------------------------------------
 
@@ -173,35 +182,49 @@ class Bound:
         if every_entry is not None:
             self._pin_all(g, shapes, dtypes, pinned, every_entry)
         keep = list(g.heads)
-        head_grads = []
+        head_grads, made_for, home = [], [], self.home
         if mode[1] is not None:
-            head_grads = self._append_backward(g, shapes, dtypes, pinned, keep)
+            head_grads = self._append_backward(g, shapes, dtypes, pinned, keep, made_for)
         rows = prune(g, keep)
         needed = set(rows)
         for i, (e, node) in enumerate(head_grads):
             if g.row_of[node] in needed:
                 if i not in self.head_grad_arrays:
-                    self.head_grad_arrays[i] = _nd.empty(shapes[e], dtypes[e], self.context)
+                    self.head_grad_arrays[i] = _nd.empty(shapes[e], dtypes[e], self._context_of(self.entries[i][0]))
                 pinned[g.entry((node, 0))] = self.head_grad_arrays[i]
+        contexts, places, arenas = self._contexts(g, made_for, n_forward, pinned)
         launches = launches_for(g, rows, shapes, dtypes)
         workspaces = [launches[row].work if row in launches else 0 for row in rows]
         out = Lowered()
-        out.plan = plan(g, rows, nbytes_of(shapes, dtypes), pinned, workspaces)
-        arena = self.arena.reserve(out.plan.arena_bytes, self.context)
-        out.program, out.addresses = lower(g, rows, shapes, dtypes, out.plan, launches, pinned, arena, mode, n_forward)
+        out.plan = plan(g, rows, nbytes_of(shapes, dtypes), pinned, workspaces, places=places)
+        chunks = [self.arena.reserve(size["arena_bytes"], context) for size, context in zip(out.plan.arenas, arenas)]
+        out.program, out.addresses = lower(g, rows, shapes, dtypes, out.plan, launches, pinned, chunks, mode, n_forward,
+                                           places)
+        out.contexts = contexts
         out.graph, out.rows, out.shapes, out.dtypes, out.launches = g, rows, shapes, dtypes, launches
         out.mode, out.n_forward, out.pinned = mode, n_forward, pinned
         out.head_grads = [i for i, (e, node) in enumerate(head_grads) if g.row_of[node] in needed]
         return out
 
-    def _append_backward(self, g, shapes, dtypes, pinned, keep):
+    def _contexts(self, g, made_for, n_forward, pinned):
+        """(context of every row, number of its arena by row, the arenas' contexts); one context: (None, None, it)."""
+        if self.home is None:
+            return None, None, [self.context]
+        home = {g.nodes[row]: pinned[g.row_ptr[row]].context for row in range(n_forward, len(g.nodes))
+                if g.nodes[row].op is None and g.row_ptr[row] in pinned}
+        home.update(self.home)
+        contexts = contexts_of_rows(g, home, self.context, made_for, n_forward)
+        arenas = list(dict.fromkeys(contexts))
+        return contexts, [arenas.index(c) for c in contexts], arenas
+
+    def _append_backward(self, g, shapes, dtypes, pinned, keep, made_for):
         """Backward nodes for every wanted gradient, each written into the array that the user bound for it."""
         wanted = [(g.row_of[n], n, a, r) for n, a, r in zip(self.arg_nodes, self.grads, self.reqs)
                   if r != "null" and a is not None]
         if not wanted:
             return []
         n_forward = len(g.nodes)
-        heads, grads = gradient(g, shapes, dtypes, [w[0] for w in wanted])
+        heads, grads = gradient(g, shapes, dtypes, [w[0] for w in wanted], made_for)
 
         def add(op, inputs, like):
             record = RECORDS[op]
@@ -325,15 +348,16 @@ class Bound:
 
     def _pin_all(self, g, shapes, dtypes, pinned, every_entry):
         for row, node in enumerate(g.nodes):
-            for i in range(node.n_visible):
+            for i in range(node.n_out):
                 e = g.row_ptr[row] + i
                 if e not in pinned:
-                    pinned[e] = _nd.empty(shapes[e], dtypes[e], self.context)
+                    pinned[e] = _nd.empty(shapes[e], dtypes[e], self._context_of(node))
                 every_entry[e] = pinned[e]
 
     def forward_monitored(self, is_train):
-        """Run the forward with every entry in memory of its own; then gives (node, output index, copy of the array,
-        whether it is an input, input label) in execution order."""
+        """Run the forward with every entry in memory of its own; then gives (node, output index, copy of the array) of
+        every output, hidden ones too, and two times None, in execution order; before a node's outputs the same of its
+        inputs, with the node and the input's label at the end."""
         return self._alone(self._forward_monitored, is_train)
 
     def _forward_monitored(self, is_train):
@@ -349,11 +373,10 @@ class Bound:
         for row, node in enumerate(g.nodes):
             if node.op is None:
                 continue
-            for label, e in zip(input_labels(node), g.inputs[row]):
-                if e in entries:
-                    out.append((node, 0, duplicate(entries[e]), True, label))
-            for i in range(node.n_visible):
-                out.append((node, i, duplicate(entries[g.row_ptr[row] + i]), False, None))
+            for label, (child, i), e in zip(input_labels(node), node.inputs, g.inputs[row]):
+                out.append((child, i, duplicate(entries[e]), node, label))
+            for i in range(node.n_out):
+                out.append((node, i, duplicate(entries[g.row_ptr[row] + i]), None, None))
         return out
 
     # -- telling ----------------------------------------------------------------------------------------------------
@@ -367,18 +390,26 @@ class Bound:
         return (True, True if self.wants_gradients() else None)
 
     def memory_plan(self, mode=None):
-        """What the planner decided for a program ('train' where there are gradients), in bytes: a dict."""
+        """What the planner decided for a program ('train' where there are gradients), in bytes: a dict. A graph placed
+        over several contexts also has ``contexts``: such a dict for each of them by its name."""
         lowered = self.program(self.mode_named(mode))
         p = lowered.plan
-        outputs = sum({a.address: a.size * _itemsize(a) for a, (n, _) in zip(self.outputs, self.entries)
-                       if n.op is not None}.values())
-        return {"entries": p.entry_bytes, "outputs": outputs, "planned": p.entry_bytes + outputs,
-                "lower_bound": p.lower_bound + outputs, "workspace": p.workspace_bytes,
-                "arena": p.arena_bytes, "head_gradients": sum(a.size * _itemsize(a)
-                                                              for a in self.head_grad_arrays.values()),
-                "arguments": sum(a.size * _itemsize(a) for a in self.args),
-                "gradients": sum(a.size * _itemsize(a) for a in self.grads if a is not None),
-                "auxiliary": sum(a.size * _itemsize(a) for a in self.aux)}
+        out = self._bytes(p.entry_bytes, p.lower_bound, p.workspace_bytes, p.arena_bytes, None)
+        if lowered.contexts is not None:
+            arenas = list(dict.fromkeys(lowered.contexts))
+            out["contexts"] = {
+                str(c): self._bytes(a["entry_bytes"], a["lower_bound"], a["workspace_bytes"], a["arena_bytes"], c)
+                for c, a in zip(arenas, p.arenas)}
+        return out
+
+    def _bytes(self, entries, bound, workspace, arena, context):
+        def total(arrays):
+            return sum([a.size * _itemsize(a) for a in arrays if a is not None and (context is None
+                                                                                   or a.context is context)])
+        outputs = total({a.address: a for a, (n, _) in zip(self.outputs, self.entries) if n.op is not None}.values())
+        return {"entries": entries, "outputs": outputs, "planned": entries + outputs, "lower_bound": bound + outputs,
+                "workspace": workspace, "arena": arena, "head_gradients": total(self.head_grad_arrays.values()),
+                "arguments": total(self.args), "gradients": total(self.grads), "auxiliary": total(self.aux)}
 
 
 def _itemsize(array):

@@ -15,7 +15,7 @@ class Lowered:
     """A program with what `explain` and `memory_plan` tell of it: one row an instruction or elided node."""
 
     __slots__ = ("program", "plan", "graph", "rows", "shapes", "dtypes", "launches", "addresses", "mode",
-                 "n_forward", "head_grads", "pinned")
+                 "n_forward", "head_grads", "pinned", "contexts")
 
 
 def nbytes_of(shapes, dtypes):
@@ -49,15 +49,15 @@ def launches_for(g, rows, shapes, dtypes):
     return out
 
 
-def lower(g, rows, shapes, dtypes, plan, launches, pinned, arena, mode, n_forward):
+def lower(g, rows, shapes, dtypes, plan, launches, pinned, arenas, mode, n_forward, places=None):
     """The :class:`Program` for the nodes `rows`.
 
     `mode`: is_train of the forward and of the backward half; a backward node that draws its forward node's random
-    numbers again runs in that node's mode. `pinned`: entry id -> array that holds it. `arena`: the array that the
-    plan's offsets count from. Views whose
-    memory is their input's become no instruction at all.
+    numbers again runs in that node's mode. `pinned`: entry id -> array that holds it. `arenas`: the arrays that
+    the plan's offsets count from, and `places`: row -> which of them it uses; None: there is one. Views whose memory is
+    their input's become no instruction at all.
     """
-    base = arena.address
+    bases = [arena.address for arena in arenas]
     address = {}
     for e, array in pinned.items():
         address[e] = array.address
@@ -74,7 +74,7 @@ def lower(g, rows, shapes, dtypes, plan, launches, pinned, arena, mode, n_forwar
             if e in address:
                 continue
             if plan.block_of[e] >= 0:
-                address[e] = base + plan.offset[plan.block_of[e]]
+                address[e] = bases[plan.home[plan.block_of[e]]] + plan.offset[plan.block_of[e]]
             elif i in taken:                    # a view of a pinned entry
                 address[e] = address[ins[taken[i]]]
             else:
@@ -99,9 +99,11 @@ def lower(g, rows, shapes, dtypes, plan, launches, pinned, arena, mode, n_forwar
                 [dtypes[e] for e in ins],
                 [view_at(a, s, dtypes[first + i]) if a or 0 in s else None for i, (a, s, _) in enumerate(out_specs)],
                 dtypes[first:first + node.n_out], is_train, rng_id or 0, n_aux(node))
-        work = base + plan.workspace[row] if row in plan.workspace else 0
+        work = 0
+        if row in plan.workspace:
+            work = bases[0 if places is None else places[row]] + plan.workspace[row]
         steps.append((row, kernel, in_specs, out_specs, launch.args, launch.scalars, work, rng_id,
                       is_train))
-    program = Program(steps, [arena, list(pinned.values()), g], cpu.get_threads(),
+    program = Program(steps, [list(arenas), list(pinned.values()), g], cpu.get_threads(),
                       len(steps) if boundary is None else boundary)
     return program, address

@@ -135,7 +135,15 @@ def from_numpy_shared(x, context=None):
                     FLAG[_dtypes.name_of(x.dtype)], CPU if context is None else context)
 
 
+cdef Storage NOTHING = new_storage(0)
+
+
 cdef class NDArrayBase:
+    def __cinit__(self):
+        # An array that nobody filled in (a subclass that does not call our functions) is empty, not a null pointer.
+        self.storage, self.context = NOTHING, CPU
+        self.t.ndim = 1
+
     cdef inline int64_t nbytes(self) noexcept:
         return self.t.size * ITEMSIZE[self.t.dtype]
 

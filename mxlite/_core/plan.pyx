@@ -18,11 +18,13 @@ class Plan:
 
     ``block_of``: entry id -> block or -1 (pinned or unused); ``offset``: block -> byte offset in the arena;
     ``inplace``: row -> {output: input} memory taken over; ``workspace``: row -> byte offset; ``entry_bytes``: size of
-    the arena for entries; ``arena_bytes``: with workspaces; ``lower_bound``: most bytes alive at once.
+    the arena for entries; ``arena_bytes``: with workspaces; ``lower_bound``: most bytes alive at once. Where the graph
+    spans several contexts there is an arena a context, ``home`` says which one each block is in, ``arenas`` has the
+    bytes of each, a dict of these four names, and the totals are sums.
     """
 
     __slots__ = ("block_of", "offset", "size", "birth", "death", "inplace", "workspace", "entry_bytes", "arena_bytes",
-                 "lower_bound", "workspace_bytes")
+                 "lower_bound", "workspace_bytes", "home", "arenas")
 
 
 cdef inline object rounded(n):
@@ -34,16 +36,17 @@ def candidates(claim):
     return (claim,) if isinstance(claim, int) else tuple(claim)
 
 
-def plan(Indexed g, list rows, list nbytes, pinned, list workspaces, allow_inplace=True):
+def plan(Indexed g, list rows, list nbytes, pinned, list workspaces, allow_inplace=True, list places=None):
     """Plan the memory of the nodes `rows` of `g`, run in that order.
 
     `nbytes`: bytes of every entry. `pinned`: entry ids that live in outside memory. `workspaces`: bytes of scratch by
-    position in `rows`. Returns a :class:`Plan`.
+    position in `rows`. `places`: row -> number of the arena that its outputs go into; None: there is one. Returns a
+    :class:`Plan`.
     """
     cdef int step, row, i, first, b, n_steps = len(rows)
     cdef Node node
     cdef list last = [-1] * g.row_ptr[-1], block_of = [-1] * g.row_ptr[-1]
-    cdef list birth = [], size = []
+    cdef list birth = [], size = [], home = []
     cdef list death = []        # block -> last step that any of its entries is read
     cdef dict inplace = {}
     pinned = set(pinned)
@@ -89,6 +92,8 @@ def plan(Indexed g, list rows, list nbytes, pinned, list workspaces, allow_inpla
                     b = block_of[source]
                     if source in held or b < 0 or nbytes[source] != nbytes[e] or death[b] > step:
                         continue
+                    if places is not None and home[b] != places[row]:
+                        continue
                     # Every place where the block is read here must allow the overwrite, and none be taken already.
                     if any([block_of[o] == b and j not in allowed for j, o in enumerate(ins)]):
                         continue
@@ -102,17 +107,34 @@ def plan(Indexed g, list rows, list nbytes, pinned, list workspaces, allow_inpla
                     continue
             block_of[e] = len(size)
             size.append(rounded(nbytes[e]))
+            home.append(0 if places is None else places[row])
             birth.append(step)
             death.append(max(last[e], step))
         if taken:
             inplace[row] = taken
     p = Plan()
-    p.block_of, p.size, p.birth, p.death, p.inplace = block_of, size, birth, death, inplace
-    p.lower_bound = most_alive(birth, death, size, n_steps)
-    p.offset, p.entry_bytes = place(birth, death, size, n_steps, p.lower_bound)
-    p.workspace, p.arena_bytes = place_workspaces(p, workspaces, rows)
-    p.workspace_bytes = max(workspaces, default=0)
+    p.block_of, p.size, p.birth, p.death, p.inplace, p.home = block_of, size, birth, death, inplace, home
+    p.offset, p.workspace, p.arenas = [0] * len(size), {}, []
+    for k in range(1 if places is None else max(places, default=0) + 1):
+        p.arenas.append(fill_arena(p, k, rows, workspaces if places is None else
+                                   [w if places[row] == k else 0 for row, w in zip(rows, workspaces)]))
+    for field in ("entry_bytes", "arena_bytes", "lower_bound", "workspace_bytes"):
+        setattr(p, field, sum([arena[field] for arena in p.arenas]))
     return p
+
+
+def fill_arena(p, k, rows, workspaces):
+    """Give the blocks whose home is arena `k`, and the scratch `workspaces`, their offsets; the arena's bytes."""
+    blocks = [b for b in range(len(p.size)) if p.home[b] == k]
+    birth, death, size = ([field[b] for b in blocks] for field in (p.birth, p.death, p.size))
+    bound = most_alive(birth, death, size, len(rows))
+    offset, top = place(birth, death, size, len(rows), bound)
+    for b, at in zip(blocks, offset):
+        p.offset[b] = at
+    where, arena = place_workspaces(offset, birth, death, size, top, workspaces, rows)
+    p.workspace.update(where)
+    return {"entry_bytes": top, "arena_bytes": arena, "lower_bound": bound,
+            "workspace_bytes": max(workspaces, default=0)}
 
 
 def most_alive(birth, death, size, n_steps):
@@ -216,18 +238,18 @@ def place_greedy(order, birth, death, size):
     return offset, peak
 
 
-def place_workspaces(p, workspaces, rows):
+def place_workspaces(offset, birth, death, size, entry_bytes, workspaces, rows):
     """Offsets for the scratch of every step, in holes that the entries leave at that step, else above them."""
-    where, top = {}, p.entry_bytes
+    where, top = {}, entry_bytes
     wanted = [(s, rounded(n)) for s, n in enumerate(workspaces) if n]
     if not wanted:
         return where, top
-    if len(wanted) * len(p.size) > 4_000_000:       # a huge graph: one region above the entries serves all
+    if len(wanted) * len(size) > 4_000_000:         # a huge graph: one region above the entries serves all
         for s, n in wanted:
-            where[rows[s]] = p.entry_bytes
-            top = max(top, p.entry_bytes + n)
+            where[rows[s]] = entry_bytes
+            top = max(top, entry_bytes + n)
         return where, top
-    blocks = sorted((p.offset[b], p.offset[b] + p.size[b], p.birth[b], p.death[b]) for b in range(len(p.size)))
+    blocks = sorted((offset[b], offset[b] + size[b], birth[b], death[b]) for b in range(len(size)))
     for s, n in wanted:
         at = 0
         for start, end, b, d in blocks:
@@ -241,10 +263,13 @@ def place_workspaces(p, workspaces, rows):
 
 
 def check(p, g, rows, pinned):
-    """The planner's invariant, for tests: no two blocks alive together overlap, and no pinned entry has a block.
-    ValueError names the two that do."""
+    """The planner's invariant, for tests: no two blocks of one arena that are alive together overlap, and no pinned
+    entry has a block. ValueError names the two that do."""
+    home = getattr(p, "home", None)
     for b in range(len(p.size)):
         for c in range(b):
+            if home is not None and home[b] != home[c]:
+                continue
             if p.birth[b] <= p.death[c] and p.birth[c] <= p.death[b] and p.size[b] and p.size[c] \
                     and p.offset[b] < p.offset[c] + p.size[c] and p.offset[c] < p.offset[b] + p.size[b]:
                 raise ValueError(f"blocks {c} and {b} are alive together and overlap: "

@@ -5,8 +5,9 @@ import numpy as np
 
 from .. import ndarray as nd
 from ..base import MXNetError
-from ..context import cpu
+from ..context import Context, cpu
 from ..io import DataDesc
+from ..symbol.bind import variable_contexts
 
 # Shapes that come back (the short last batch, a score between two epochs) find their executors still bound.
 _KEPT_SHAPES = 8
@@ -26,6 +27,30 @@ def split_batch(batch_size, work_load):
         slices.append(slice(begin, end))
         begin = end
     return slices
+
+
+def group2ctxs_of(given, n):
+    """A group2ctx dict or None for each of `n` devices, from Module's argument.
+
+    `given`: None, a list of such dicts, or one dict whose values are a context or a list of one a device. TypeError
+    for anything else, ValueError where a list has another length.
+    """
+    if given is None:
+        return [None] * n
+    if isinstance(given, dict):
+        given = {group: [ctx] * n if isinstance(ctx, Context) else ctx for group, ctx in given.items()}
+        for group, contexts in given.items():
+            if not isinstance(contexts, (list, tuple)):
+                raise TypeError(f"group2ctxs[{group!r}] must be a Context or a list of them, got "
+                                f"{type(contexts).__name__}")
+            if len(contexts) != n:
+                raise ValueError(f"group2ctxs[{group!r}] has {len(contexts)} contexts for {n} devices")
+        return [{group: contexts[k] for group, contexts in given.items()} for k in range(n)]
+    if not isinstance(given, (list, tuple)) or not all(one is None or isinstance(one, dict) for one in given):
+        raise TypeError(f"group2ctxs must be a dict or a list of dicts, got {type(given).__name__}")
+    if len(given) != n:
+        raise ValueError(f"group2ctxs has {len(given)} dicts for {n} devices")
+    return list(given)
 
 
 def _take(array, rows, axis):
@@ -54,11 +79,13 @@ class DataParallelExecutorGroup:
     """Executors of `symbol` on each of `contexts`, on slices of the batch that `work_load` weighs.
 
     Parameters, gradients and auxiliary states exist once a device, in dicts by name, and are shared with
-    `shared_group` if given. Labels are optional: where none are given their shapes are inferred.
+    `shared_group` if given. `group2ctxs`: a dict of contexts by ctx_group, or None, a device. Labels are optional:
+    where none are given their shapes are inferred.
     """
 
     def __init__(self, symbol, contexts, work_load, param_names, data_names, label_names, state_names,
-                 fixed_param_names, for_training, inputs_need_grad, grad_req, shared_group=None):
+                 fixed_param_names, for_training, inputs_need_grad, grad_req, shared_group=None, group2ctxs=None):
+        self.group2ctxs = group2ctxs or [None] * len(contexts)
         self.symbol, self.contexts, self.work_load = symbol, contexts, work_load
         self.arg_names, self.aux_names = symbol.list_arguments(), symbol.list_auxiliary_states()
         self.output_names = symbol.list_outputs()
@@ -140,7 +167,8 @@ class DataParallelExecutorGroup:
 
     def _bind_one(self, k, shapes, dtypes, shared_exec):
         """The executor on device `k`, and its input arrays by name."""
-        context = self.contexts[k]
+        context, group2ctx = self.contexts[k], self.group2ctxs[k]
+        placed = variable_contexts(self.symbol, context, group2ctx)
         arg_shapes, _, aux_shapes = self.symbol.infer_shape(**shapes)
         arg_types, _, aux_types = self.symbol.infer_type(**dtypes)
         if arg_shapes is None or arg_types is None:
@@ -148,7 +176,7 @@ class DataParallelExecutorGroup:
 
         def array(table, name, shape, dtype):
             if name not in table:
-                table[name] = nd.zeros(shape, ctx=context, dtype=dtype)
+                table[name] = nd.zeros(shape, ctx=placed[name], dtype=dtype)
             elif tuple(table[name].shape) != tuple(shape):
                 raise MXNetError(f"parameter {name} has shape {table[name].shape}, but for inputs {shapes} it would "
                                  f"have to be {shape}")
@@ -164,7 +192,7 @@ class DataParallelExecutorGroup:
         aux = {name: array(self._aux[k], name, shape, dtype)
                for name, shape, dtype in zip(self.aux_names, aux_shapes, aux_types)}
         executor = self.symbol.bind(context, args, args_grad=grads, grad_req=self.grad_req, aux_states=aux,
-                                    shared_exec=shared_exec)
+                                    group2ctx=group2ctx, shared_exec=shared_exec)
         return executor, inputs
 
     @property

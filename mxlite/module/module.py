@@ -11,7 +11,7 @@ from ..io import DataDesc
 from ..model import load_checkpoint
 from ..symbol import Symbol
 from .base_module import DEFAULT_INITIALIZER, BaseModule, as_descs
-from .executor_group import DataParallelExecutorGroup
+from .executor_group import DataParallelExecutorGroup, group2ctxs_of
 
 __all__ = ["Module"]
 
@@ -32,7 +32,9 @@ class Module(BaseModule):
 
     `context` is a device or a list of them, over which batches are split in proportion to `work_load_list`.
     Parameters in `fixed_param_names` are not trained; `state_names` are inputs that keep their value from batch to
-    batch (`set_states`). Labels may be left out everywhere but where they are needed: to train, and to score.
+    batch (`set_states`). `group2ctxs` places the parts of the network that ``AttrScope(ctx_group=...)`` named: a dict
+    of contexts by group, its values lists where there are several devices, or a list of such dicts. Labels may be left
+    out everywhere but where they are needed: to train, and to score.
 
     Raises ValueError for a name in `data_names`, `state_names` or `fixed_param_names` that the symbol does not have.
     """
@@ -51,8 +53,7 @@ class Module(BaseModule):
         self._work_load_list = list(work_load_list or [1] * len(self._context))
         if len(self._work_load_list) != len(self._context):
             raise AssertionError(f"{len(self._work_load_list)} work loads for {len(self._context)} contexts")
-        if group2ctxs:
-            raise MXNetError("group2ctxs is not supported: bind on one device, or give a list of contexts")
+        self._group2ctxs = group2ctxs_of(group2ctxs, len(self._context))
         if compression_params:
             raise MXNetError("compression_params is not supported: gradients are not sent anywhere")
         self._symbol = symbol
@@ -191,7 +192,7 @@ class Module(BaseModule):
         self._exec_group = DataParallelExecutorGroup(
             self._symbol, self._context, self._work_load_list, self._param_names, self._data_names,
             self._label_names + self._spare_labels, self._state_names, self._fixed_param_names, for_training,
-            inputs_need_grad, grad_req, shared_group)
+            inputs_need_grad, grad_req, shared_group, self._group2ctxs)
         self._set_shapes(data_shapes, label_shapes)
         self.binded = True
         if shared_module is not None:

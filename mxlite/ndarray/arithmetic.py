@@ -1,5 +1,7 @@
 """Operators and fluent methods of NDArray, and the functions of two arguments (``nd.add``, ``nd.maximum``, ...)."""
+import math
 import numbers
+import operator
 
 import numpy as np
 
@@ -35,6 +37,17 @@ MORE = {
     "logical_xor": ("broadcast_logical_xor", "_logical_xor_scalar", "_logical_xor_scalar"),
 }
 
+# What the functions are on two numbers; comparisons give 0 or 1.
+NUMBERS = {
+    "add": operator.add, "subtract": operator.sub, "multiply": operator.mul, "divide": operator.truediv,
+    "true_divide": operator.truediv, "modulo": operator.mod, "power": operator.pow,
+    "maximum": lambda a, b: a if a > b else b, "minimum": lambda a, b: a if a < b else b, "hypot": math.hypot,
+    "equal": lambda a, b: int(a == b), "not_equal": lambda a, b: int(a != b), "greater": lambda a, b: int(a > b),
+    "greater_equal": lambda a, b: int(a >= b), "lesser": lambda a, b: int(a < b),
+    "lesser_equal": lambda a, b: int(a <= b), "logical_and": lambda a, b: int(bool(a and b)),
+    "logical_or": lambda a, b: int(bool(a or b)), "logical_xor": lambda a, b: int(bool(a) != bool(b)),
+}
+
 
 def _methods(kind, spec):
     """(x op y, y op x) for a row of the table."""
@@ -48,6 +61,8 @@ def _methods(kind, spec):
             return with_scalar(self, other)
         if isinstance(other, np.ndarray):
             return arrays(self, _like(other, self))
+        if kind in ("eq", "ne"):            # Python would compare identities
+            raise TypeError(f"an NDArray cannot be compared with {type(other).__name__}")
         return NotImplemented
 
     def backward(self, other):
@@ -81,19 +96,36 @@ def _inplace(kind, spec):
 
 
 def function(name, spec):
-    """``nd.name(lhs, rhs)`` on any mix of arrays and numbers."""
-    arrays, scalar, reflected = (_op(n) for n in spec)
+    """``nd.name(lhs, rhs)`` on any mix of arrays and numbers; of two numbers it is a number."""
+    forward, backward = _methods(name, spec)
+    first, second = ("base", "exp") if name == "power" else ("lhs", "rhs")
 
-    def call(lhs, rhs):
+    def compute(lhs, rhs):
+        result = NotImplemented
         if isinstance(lhs, NDArrayBase):
-            return arrays(lhs, rhs) if isinstance(rhs, NDArrayBase) else scalar.with_scalar(lhs, rhs)
-        if isinstance(rhs, NDArrayBase):
-            return reflected.with_scalar(rhs, lhs)
-        raise TypeError(f"{name}: one of the arguments must be an NDArray, got {type(lhs).__name__} and "
-                        f"{type(rhs).__name__}")
+            result = forward(lhs, rhs)
+        elif isinstance(rhs, NDArrayBase):
+            result = backward(rhs, lhs)
+        elif isinstance(lhs, numbers.Number) and isinstance(rhs, numbers.Number):
+            return NUMBERS[name](lhs, rhs)
+        if result is NotImplemented:
+            raise TypeError(f"{name} takes NDArrays and numbers, got {type(lhs).__name__} and {type(rhs).__name__}")
+        return result
+    if name == "power":
+        def call(base, exp):
+            return compute(base, exp)
+    else:
+        def call(lhs, rhs):
+            return compute(lhs, rhs)
     call.__name__ = call.__qualname__ = name
-    call.__doc__ = f"``{name}(lhs, rhs)`` element by element; arrays broadcast, either side may be a number."
+    call.__doc__ = f"``{name}({first}, {second})`` element by element; arrays broadcast, either side may be a number."
     return call
+
+
+def _negative(self):
+    if self.dtype_name == "bool":           # MXNet's -x is x * -1, which makes integers of booleans
+        return _op("_mul_scalar").with_scalar(self, -1.0)
+    return _op("negative")(self)
 
 
 def install():
@@ -107,7 +139,7 @@ def install():
             setattr(NDArray, f"__i{kind}__", _inplace(kind, spec))
     NDArray.__div__, NDArray.__rdiv__, NDArray.__idiv__ = (
         NDArray.__truediv__, NDArray.__rtruediv__, NDArray.__itruediv__)
-    NDArray.__neg__ = lambda self: _op("negative")(self)
+    NDArray.__neg__ = _negative
     NDArray.__abs__ = lambda self: _op("abs")(self)
     NDArray.__hash__ = object.__hash__
 

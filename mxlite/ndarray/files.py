@@ -1,10 +1,12 @@
 """MXNet's ``.params`` files: a list or dict of arrays, little endian.
 
     u64 0x112, u64 0, u64 count, arrays, u64 names, each name u64 length + UTF-8
-    array: u32 0xF993FAC9 (V2; V1 0xF993FAC8 has no storage type; V3 0xF993FACA means zero-size shapes are literal),
+    array: u32 0xF993FAC9 (V2; V1 0xF993FAC8 has no storage type; V3 0xF993FACA means literal shapes: () and 0),
            i32 storage type, u32 ndim, i64 dims, i32 device type, i32 device id, i32 dtype flag, data
     before V1: u32 ndim itself stands where the magic is, dims are u32
+    an array that never got a shape ends after ndim, which is 0 in V2 and -1 in V3
 """
+import math
 import struct
 
 import numpy as np
@@ -19,7 +21,13 @@ V1, V2, V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
 
 
 def save(fname, data):
-    """Write an NDArray, a list of them, or a dict of name -> NDArray to `fname` in MXNet's format."""
+    """Write an NDArray, a list of them, or a dict of name -> NDArray to `fname` in MXNet's format.
+
+    TypeError for a `fname` that is no text, and for anything else in `data`; MXNetError where the file cannot be
+    written.
+    """
+    if not isinstance(fname, str):
+        raise TypeError(f"fname required to be a string, got {type(fname).__name__}")
     if isinstance(data, NDArray):
         data = [data]
     if isinstance(data, dict):
@@ -33,9 +41,10 @@ def save(fname, data):
     parts = [struct.pack("<QQQ", LIST_MAGIC, 0, len(arrays))]
     for a in arrays:
         device = a.context.device_typeid if a.context.device_typeid != 3 else 1
-        parts.append(struct.pack(f"<IiI{a.ndim}qiii", V2, 0, a.ndim, *a.shape, device, a.context.device_id,
-                                 FLAG[a.dtype_name]))
-        parts.append(a.numpy_view().tobytes())
+        # MXNet takes a V2 array without axes for one that was never given a shape, and reads no data.
+        parts.append(struct.pack(f"<IiI{a.ndim}qiii", V2 if a.ndim else V3, 0, a.ndim, *a.shape, device,
+                                 a.context.device_id, FLAG[a.dtype_name]))
+        parts.append(a.numpy_view().reshape(-1).view(np.uint8).data)
     parts.append(struct.pack("<Q", len(names)))
     for n in names:
         text = n.encode()
@@ -56,14 +65,14 @@ def load(fname):
             data = f.read()
     except OSError as e:
         raise MXNetError(f"cannot read {fname!r}: {e.strerror}") from None
-    return _parse(data, repr(fname))
+    return _parse(memoryview(data), repr(fname))
 
 
 def load_frombuffer(buf):
     """The list or dict of arrays in the bytes of a ``.params`` file."""
     if not isinstance(buf, (bytes, bytearray, memoryview)):
         raise TypeError("buf required to be a bytes-like object")
-    return _parse(bytes(buf), "the buffer")
+    return _parse(memoryview(buf).cast("B"), "the buffer")
 
 
 class _Reader:
@@ -84,7 +93,7 @@ class _Reader:
 
 def _parse(data, where):
     r = _Reader(data, where)
-    head = data[:64].lstrip().lower()
+    head = bytes(data[:64]).lstrip().lower()
     if len(data) < 24 or struct.unpack("<Q", data[:8])[0] != LIST_MAGIC:
         hint = ""
         if head.startswith((b"<!doctype", b"<html")):
@@ -110,7 +119,7 @@ def _parse(data, where):
         r.what = f"name {i} of {n_names}"
         length, = r.unpack("Q")
         try:
-            names.append(r.take(length).decode())
+            names.append(bytes(r.take(length)).decode())
         except UnicodeDecodeError:
             raise MXNetError(f"{where}: name {i} is not UTF-8 text: the file is damaged") from None
     return dict(zip(names, arrays)) if names else arrays
@@ -120,16 +129,18 @@ def _array(r):
     magic, = r.unpack("I")
     if magic in (V2, V3):
         stype, = r.unpack("i")
-        if stype not in (0, -1):
+        if stype != 0:
             raise MXNetError(f"{r.where}: {r.what} is sparse (storage type {stype}), which is not supported")
     if magic in (V1, V2, V3):
         ndim, = r.unpack("I")
+        if (magic, ndim) in ((V2, 0), (V3, 0xFFFFFFFF)):
+            return _nd.empty((0,), "float32", None)
         _check_ndim(r, ndim)
         shape = r.unpack(f"{ndim}q")
     else:                                   # written before MXNet 0.12: no magic, 32-bit dimensions
         _check_ndim(r, magic)
         shape = r.unpack(f"{magic}I")
-    if any(not 0 <= d <= 1 << 58 for d in shape) or len(shape) > 8:
+    if any(not 0 <= d <= 1 << 58 for d in shape) or len(shape) > 8 or math.prod(d or 1 for d in shape) > 1 << 58:
         raise MXNetError(f"{r.where}: {r.what} has the shape {shape}: the file is damaged")
     device, _ = r.unpack("ii")
     flag, = r.unpack("i")

@@ -28,7 +28,7 @@ def split(record, args, kwargs):
     inputs, by_name, values, rest = split_call(record, args, kwargs, _is_array, "NDArrays")
     if rest:
         raise TypeError(unknown_argument(record, next(iter(rest))))
-    if by_name or None in inputs:
+    if by_name or any(v is None for v in inputs):
         order = all_inputs(record)
         placed = dict(zip(order, inputs))
         for k, v in by_name.items():

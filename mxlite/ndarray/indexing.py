@@ -17,9 +17,9 @@ from ..ops.record import brief
 def _plain(key, ndim):
     """`key`, for an array of `ndim` axes, in NumPy's terms: NDArrays, lists and arrays of fractions become arrays of
     integers, ``True`` is 1."""
-    if not ndim:                            # a 0-d array's x[:] is x[...], as MXNet has it
-        return Ellipsis if type(key) is slice and key == slice(None) else _part(key)
     if type(key) is not tuple:
+        if not ndim and type(key) is slice and key == slice(None):
+            return Ellipsis                 # a 0-d array's x[:] is itself, as MXNet has it
         return _part(key)
     parts = [_part(k) for k in key]
     arrays = [k for k in parts if isinstance(k, np.ndarray)]
@@ -43,7 +43,7 @@ def _part(k):
         return int(k)                       # True and False are numbers here; a mask is an array
     elif isinstance(k, np.ndarray):
         index = k
-    elif isinstance(k, (list, tuple, range)) and k != ():
+    elif isinstance(k, (list, tuple, range)):
         index = np.asarray([_part(i) if isinstance(i, NDArrayBase) else i for i in k])
     else:
         raise ValueError(f"an array cannot be indexed with {brief(k)} of type {type(k).__name__}")
@@ -79,6 +79,10 @@ def _get(x, key):
         start, stop, _ = key.indices(shape[0])
         rows = max(0, stop - start)
         return x.part(start * (x.size // shape[0]) if rows else 0, (rows, *shape[1:]))
+    if type(key) is tuple:
+        block = _block(key, x)
+        if block is not None:
+            return block
     view = x.numpy_view()
     plain = _plain(key, x.ndim)
     part = view[plain]
@@ -91,6 +95,31 @@ def _get(x, key):
         return _copied(part, x)
     start = (part.__array_interface__["data"][0] - x.address) // view.itemsize if part.size else 0
     return x.part(start, part.shape)
+
+
+def _block(key, x):
+    """``x[key]`` for the commonest of keys, ints and slices of step 1 whose elements lie side by side. None for any
+    other, wrong ones included."""
+    shape = x.shape
+    if not 0 < len(key) <= len(shape) or not x.size:
+        return None
+    start, stride, lengths, inside = 0, x.size, [], False
+    for k, n in zip(key, shape):
+        stride //= n
+        if type(k) is int:
+            if inside and n > 1 or not -n <= k < n:
+                return None
+            start += k % n * stride
+        elif type(k) is slice and k.step in (None, 1):
+            first, stop, _ = k.indices(n)
+            if stop <= first or inside and stop - first != n:
+                return None
+            start += first * stride
+            lengths.append(stop - first)
+            inside = inside or stop - first > 1
+        else:
+            return None
+    return x.part(start, (*lengths, *shape[len(key):]) or (1,))
 
 
 def _copied(part, x):

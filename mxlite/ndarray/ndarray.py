@@ -3,6 +3,7 @@ import operator
 
 import numpy as np
 
+from .._core import dlpack as _dlpack
 from .._core import dtypes as _dtypes
 from .._core import ndarray as _nd
 from .._core import tape as _tape
@@ -23,6 +24,9 @@ class NDArray(NDArrayBase):
 
     __slots__ = ()
     __array_priority__ = 1000.0
+
+    def __init__(self, handle=None, writable=True):
+        raise TypeError("an NDArray is made by a function: nd.array, nd.zeros, nd.empty, nd.from_numpy, ...")
 
     # -- what it is -------------------------------------------------------------------------------------------------
 
@@ -74,10 +78,9 @@ class NDArray(NDArrayBase):
         return int(self.asscalar())
 
     def __index__(self):
-        value = self.asscalar()
-        if not isinstance(value, np.integer):
-            raise TypeError("only integer scalar arrays can be converted to a scalar index")
-        return int(value)
+        if self.size != 1 or not isinstance(self.asscalar(), np.integer):
+            raise TypeError("only integer arrays of one element can be converted to a scalar index")
+        return int(self.asscalar())
 
     # -- out of the array -------------------------------------------------------------------------------------------
 
@@ -104,8 +107,37 @@ class NDArray(NDArrayBase):
         return self.asnumpy().tolist()
 
     def __array__(self, dtype=None, copy=None):
+        """What ``np.asarray`` gets: a copy, or this very memory with ``copy=False`` (ValueError where the dtype asks
+        for a copy)."""
+        if copy is False:
+            if self.dtype_name == "bfloat16" or dtype is not None and np.dtype(dtype) != self.dtype:
+                raise ValueError(f"an array of {self.dtype_name} does not become one of {dtype} without a copy")
+            self.storage.exported = True
+            return self.numpy_view()
         out = self.asnumpy()
-        return out if dtype is None else out.astype(dtype)
+        return out if dtype is None else out.astype(dtype, copy=False)
+
+    def to_dlpack_for_read(self):
+        """A DLPack capsule over this array's memory, for reading. Whoever takes it shares the memory."""
+        return _dlpack.export(self)
+
+    def to_dlpack_for_write(self):
+        """A DLPack capsule over this array's memory, for writing. Whoever takes it shares the memory."""
+        return _dlpack.export(self)
+
+    def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
+        """A DLPack capsule over this array's memory, versioned where `max_version` is 1.0 or more; over a copy where
+        `copy` is true. BufferError for another device than (1, 0), the CPU."""
+        if stream is not None:
+            raise BufferError(f"stream must be None for an array on the CPU, got {stream!r}")
+        if dl_device is not None and tuple(dl_device) != self.__dlpack_device__():
+            raise BufferError(f"the array is on DLPack device (1, 0), the CPU, and cannot be lent to {dl_device}")
+        return _dlpack.export(self.copy() if copy else self, max_version is not None and max_version[0] >= 1,
+                              bool(copy))
+
+    def __dlpack_device__(self):
+        """DLPack's (device type, device number): (1, 0), the CPU."""
+        return 1, 0
 
     def __reduce__(self):
         return _unpickle, (self.numpy_view().copy(), self.dtype_name, self.context)
@@ -146,19 +178,24 @@ class NDArray(NDArrayBase):
 
     def astype(self, dtype, copy=True):
         """The elements converted to `dtype`; the array itself where `copy` is False and nothing changes."""
-        name = _dtypes.name_of(dtype)
+        name = "float32" if dtype is None else _dtypes.name_of(dtype)
         if name == self.dtype_name:
             return self.copy() if copy else self
         return _op("Cast")(self, dtype=name)
 
     def as_nd_ndarray(self):
+        """This array itself."""
         return self
 
+    def as_np_ndarray(self):
+        """MXNet's NumPy-like array class, which does not exist here: raises. ``asnumpy()`` gives a NumPy array."""
+        raise MXNetError("mx.np is not supported: asnumpy() gives a NumPy array, np.asarray(x, copy=False) one over "
+                         "the same memory")
+
     def tostype(self, stype):
-        """This array in storage type `stype`: only 'default' exists."""
-        if stype != "default":
-            raise MXNetError("sparse storage is not supported")
-        return self
+        """A copy in storage type `stype`: only 'default' (dense) is supported. ValueError for no storage type."""
+        _check_stype(stype)
+        return self.copy()
 
     def detach(self):
         """This array's memory without any record of how it was computed."""
@@ -173,7 +210,7 @@ class NDArray(NDArrayBase):
         computed from. ValueError for another request.
         """
         from ..autograd import mark_variables
-        self.tostype("default" if stype is None else stype)
+        _check_stype("default" if stype is None else stype)
         grad = _nd.empty(self.shape, self.dtype_name, self.context)
         grad.fill_zero()
         mark_variables([self], [grad], [grad_req])
@@ -203,15 +240,16 @@ class NDArray(NDArrayBase):
     def reshape(self, *shape, **kwargs):
         """This memory under another shape; MXNet's codes 0, -1, -2, -3, -4 are understood (``reverse=True`` too)."""
         from ..ops.shape import reshape_codes, same_size
-        if "shape" in kwargs:
-            shape = kwargs.pop("shape")
-        elif len(shape) == 1 and isinstance(shape[0], (tuple, list)):
-            shape = shape[0]
+        given = kwargs.pop("shape", ())
         reverse = kwargs.pop("reverse", False)
         if kwargs:
             raise TypeError(f"reshape: unknown keyword {next(iter(kwargs))!r}; it takes shape and reverse")
-        if not shape:
-            raise ValueError("Shape must be provided.")
+        if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
+            shape = shape[0]
+        elif not shape:
+            shape = (given,) if hasattr(given, "__index__") else given
+            if not shape:
+                raise ValueError("Shape must be provided.")
         try:
             target = reshape_codes(tuple(operator.index(d) for d in shape), self.shape, bool(reverse))
             same_size(self.shape, target)
@@ -234,6 +272,8 @@ class NDArray(NDArrayBase):
         """One more axis of length 1, at `axis`."""
         if not inplace:
             return _op("expand_dims")(self, axis=axis)
+        if not -self.ndim - 1 <= axis <= self.ndim:
+            raise MXNetError(f"expand_dims: axis {axis} is out of range for {self.ndim} axes and a new one")
         shape = list(self.shape)
         shape.insert(axis if axis >= 0 else axis + self.ndim + 1, 1)
         return self._viewed(self.part(0, tuple(shape)))
@@ -243,12 +283,24 @@ class NDArray(NDArrayBase):
         out = _op("squeeze")(self, axis=axis)
         return self._viewed(self.part(0, out.shape)) if inplace else out
 
+    def split_v2(self, *args, **kwargs):
+        """``nd.split_v2`` with this array as its first input."""
+        from .creation import split_v2
+        return split_v2(self, *args, **kwargs)
+
     def broadcast_to(self, shape):
-        """This array repeated to `shape`."""
-        return _op("broadcast_to")(self, shape=shape)
+        """This array repeated to `shape`; axes that it lacks come first. ValueError where it does not fit; a 0 in
+        `shape` keeps what is there."""
+        shape = tuple(shape)
+        x = self if len(shape) <= self.ndim else self.reshape((1,) * (len(shape) - self.ndim) + self.shape)
+        if x.ndim != len(shape) or any(d not in (1, n) for d, n in zip(x.shape, shape)):
+            raise ValueError(f"an array of shape {self.shape} cannot be broadcast to {shape}")
+        return _op("broadcast_to")(x, shape=shape)
 
     def broadcast_like(self, other):
         """This array repeated to the shape of `other`."""
+        if 0 in other.shape and self.size:      # a 0 is a length here
+            return _op("slice_like")(self.broadcast_to([d or 1 for d in other.shape]), other)
         return self.broadcast_to(other.shape)
 
     def __getitem__(self, key):
@@ -258,13 +310,33 @@ class NDArray(NDArrayBase):
         _indexing.set(self, key, value)
 
     def slice_assign(self, rhs, begin, end, step):
-        """``x[begin:end:step] = rhs`` along the leading axes."""
-        self[tuple(slice(b, e, s) for b, e, s in zip(begin, end, step or [None] * len(begin)))] = rhs
+        """``x[begin:end:step] = rhs``, an NDArray, along the leading axes; an empty `step` is all ones."""
+        if not isinstance(rhs, NDArrayBase):
+            raise TypeError(f"slice_assign takes an NDArray, got {type(rhs).__name__}: use slice_assign_scalar")
+        self[_slices(begin, end, step)] = rhs
         return self
 
-    slice_assign_scalar = slice_assign
+    def slice_assign_scalar(self, value, begin, end, step):
+        """``x[begin:end:step] = value``, a number, along the leading axes; an empty `step` is all ones."""
+        self[_slices(begin, end, step)] = float(value)
+        return self
 
     __hash__ = object.__hash__
+
+
+def _slices(begin, end, step):
+    step = step or (None,) * len(begin)
+    if not len(begin) == len(end) == len(step):
+        raise ValueError(f"begin, end and step must name as many axes, got {tuple(begin)}, {tuple(end)} and "
+                         f"{tuple(step)}")
+    return tuple(map(slice, begin, end, step))
+
+
+def _check_stype(stype):
+    if stype in ("row_sparse", "csr"):
+        raise MXNetError(f"sparse storage is not supported, storage type {stype!r}")
+    if stype != "default":
+        raise ValueError(f"unknown storage type {stype!r}")
 
 
 def _record(name, x, out, **params):
@@ -319,6 +391,8 @@ def array(source_array, ctx=None, dtype=None):
         values = np.asarray(source_array)
         if values.dtype.kind == "O" and any(v is None for v in values.flat):
             raise TypeError("None is no number")
+        if values.dtype.kind == "c":
+            raise TypeError("complex numbers are not supported")
         if values.dtype.kind not in "biuf":
             values = np.asarray(source_array, np.float64)
     except (ValueError, TypeError, OverflowError) as e:
@@ -345,12 +419,16 @@ def from_numpy(ndarray, zero_copy=True, array_cls=NDArray):
 
     ValueError for an array that is not C-contiguous and should be shared.
     """
+    if not isinstance(ndarray, np.ndarray):
+        raise TypeError(f"from_numpy takes a NumPy array, got {type(ndarray).__name__}")
     if not zero_copy:
         return array(ndarray, dtype=ndarray.dtype)
     if not ndarray.flags["C_CONTIGUOUS"]:
         raise ValueError("Only c-contiguous arrays are supported for zero-copy")
     if not ndarray.flags["WRITEABLE"]:
         raise ValueError("the NumPy array is read-only; pass zero_copy=False")
+    if not ndarray.flags["ALIGNED"] or not ndarray.dtype.isnative:
+        raise ValueError("the NumPy array's elements are not aligned or of another byte order; pass zero_copy=False")
     return _nd.from_numpy_shared(ndarray)
 
 

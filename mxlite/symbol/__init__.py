@@ -15,7 +15,15 @@ maximum = _functions.two("maximum", "_maximum", "_maximum_scalar", "_maximum_sca
 minimum = _functions.two("minimum", "_minimum", "_minimum_scalar", "_minimum_scalar")
 hypot = _functions.two("hypot", "_hypot", "_hypot_scalar", "_hypot_scalar")
 histogram, split_v2 = _functions.histogram, _functions.split_v2
-pow = power = _functions.two("power", "_power", "_power_scalar", "_rpower_scalar")
+_power = _functions.two("power", "_power", "_power_scalar", "_rpower_scalar")
+
+
+def power(base, exp):
+    """``power(base, exp)`` element by element; either side may be a number."""
+    return _power(base, exp)
+
+
+pow = power
 
 __all__ = ["Group", "Symbol", "Variable", "arange", "eye", "fromjson", "full", "histogram", "hypot", "linspace", "load",
            "load_json", "maximum", "minimum", "ones", "pow", "power", "split_v2", "var", "zeros"]
@@ -25,15 +33,15 @@ def __getattr__(name):
     """Operators are made on first use and kept."""
     if name.startswith("__"):
         raise AttributeError(name)
-    if name == "random":
-        return _import_module(f"{__name__}.random")     # `from . import` would ask this function again
+    if name in ("random", "linalg"):
+        return _import_module(f"{__name__}.{name}")     # `from . import` would ask this function again
     function = _functions.get(name)
     globals()[name] = function
     return function
 
 
 def __dir__():
-    return sorted({*globals(), *_calls.public_names(), "random"})
+    return sorted({*globals(), *_calls.public_names(), "random", "linalg"})
 
 
 op, _internal = _namespace.pair(__name__, _functions.get)

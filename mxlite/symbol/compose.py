@@ -11,6 +11,8 @@ from ..name import NameManager
 from ..ops.record import near
 from .codec import HIDDEN_KEYS
 
+MOST_INPUTS = 65536         # variables made for the inputs of one operator
+
 
 def attribute_text(key, value):
     """A parameter's value as MXNet writes it into JSON: ``str(value)``, dtypes by name."""
@@ -34,18 +36,20 @@ def compose(op, called, args, kwargs, symbol_class):
     attr = kwargs.pop("attr", None)
     kwargs.pop("out", None)
     inputs, by_name, values, rest = split_call(op, args, kwargs, lambda v: isinstance(v, symbol_class), "symbols")
-    user = AttrScope.current.get(None)
-    for k, v in (attr or {}).items():
-        user[k] = v if isinstance(v, str) else str(v)
-    for k, v in rest.items():
+    if not op.variadic:
+        check_twice(op, inputs, by_name)
+    # The name is taken before anything else can fail, as MXNet does: a refused call uses up a number.
+    name = NameManager.current.get(name, called.lower())
+    for k in rest:
         if not (k in HIDDEN_KEYS or (k.startswith("__") and k.endswith("__"))):
             raise MXNetError(_unknown(op, k))
-        user[k] = v if isinstance(v, str) else str(v)
-    attrs = {hidden_key(k): v for k, v in user.items()}
+    # What `attr` and the scopes say wins over keywords, as in MXNet.
+    user = {**rest, **AttrScope.current.get(attr)}
+    attrs = {hidden_key(k): v if isinstance(v, str) else str(v) for k, v in user.items()}
     for k in list(attrs):
         if not (k.startswith("__") and k.endswith("__")):
             if k in op.params:
-                values.setdefault(k, attrs[k])
+                values[k] = attrs[k]
             elif op.params:
                 raise MXNetError(_unknown(op, k))
     try:
@@ -54,21 +58,42 @@ def compose(op, called, args, kwargs, symbol_class):
         raise MXNetError(f"{e}\n  made at {caller()}") from None
     for k, v in values.items():
         attrs[k] = attribute_text(k, v)
-    name = NameManager.current.get(name, called.lower())
     node = Node(op, name, attrs, p, None, caller())
     if op.variadic:
-        if by_name:
-            inputs += [by_name[k] for k in sorted(by_name, key=lambda k: (len(k), k))]
+        n = len(inputs) + len(by_name)
         if "num_args" in op.params:
-            attrs["num_args"] = str(len(inputs))
-            node.p = p.replace(num_args=len(inputs))
-        if not inputs:
+            n = p.num_args or n                     # a number that is given may leave some to be variables
+            if n > max(MOST_INPUTS, len(inputs) + len(by_name)):
+                raise MXNetError(f"{op.name}: num_args={n} is more than the {MOST_INPUTS} inputs that are made\n"
+                                 f"  made at {caller()}")
+            attrs["num_args"] = str(n)
+            node.p = p.replace(num_args=n)
+        if not n:
             raise MXNetError(f"{op.name} needs at least one input symbol")
-        node.inputs = fill_inputs(op, node.p, node, inputs, {})
+        check_many(op, op.input_names(node.p, n), inputs, by_name)
+        node.inputs = fill_inputs(op, node.p, node, inputs, by_name, n)
         node.n_out, node.n_visible = len(op.output_names(node.p)), op.n_visible(node.p)
     else:
         node.inputs = fill_inputs(op, p, node, inputs, by_name)
     return [(node, i) for i in range(node.n_visible)]
+
+
+def check_twice(op, given, by_name):
+    """TypeError for an input that is given by position and by name."""
+    for label, s in zip(all_inputs(op), given):
+        if s is not None and label in by_name:
+            raise TypeError(f"{op.name}: input {label!r} is given by position and by name")
+
+
+def check_many(op, names, given, by_name):
+    """Inputs of an operator that takes any number: all by position, or all by name (``arg0``, ``arg1``, ...)."""
+    if given and by_name:
+        raise TypeError(f"{op.name} takes its inputs either by position or by name, not both: {len(given)} by position "
+                        f"and {', '.join(by_name)}")
+    for k in by_name:
+        if k not in names:
+            raise MXNetError(f"{op.name} has no input {k!r}; {len(names)} inputs are {', '.join(names)}"
+                             f"\n  made at {caller()}")
 
 
 def _unknown(op, key):
@@ -86,9 +111,9 @@ def single(symbol, what):
     return symbol._entries[0]
 
 
-def fill_inputs(op, p, node, given, by_name):
+def fill_inputs(op, p, node, given, by_name, n=None):
     """Entries for all inputs: given ones by position or name, variables ``{node}_{input}`` for the others."""
-    names = list(op.input_names(p, len(given)))
+    names = list(op.input_names(p, n))
     aux = list(op.aux_names(p))
     if len(given) > len(names) + len(aux):
         raise MXNetError(f"{op.name} takes {len(names) + len(aux)} inputs ({', '.join(names + aux)}), got {len(given)}"
@@ -97,13 +122,14 @@ def fill_inputs(op, p, node, given, by_name):
     for i, label in enumerate(names + aux):
         init = op.aux_init.get(label)
         if i < len(given) and given[i] is not None:
-            if label in by_name:
-                raise MXNetError(f"{op.name}: input {label!r} is given by position and by name")
             entries.append(single(given[i], op.name))
         elif label in by_name:
             entries.append(single(by_name.pop(label), op.name))
         else:
             entries.append((Node(None, f"{node.name}_{label}", dict(node.attrs), None, None, node.where), 0))
+        if i >= len(names) and entries[-1][0].op is not None:
+            raise MXNetError(f"{op.name}: the auxiliary state {label!r} must be a variable, the kernel writes it; "
+                             f"{entries[-1][0].name!r} is an operator\n  made at {caller()}")
         if init is not None and entries[-1][0].op is None:      # a variable that was given, too
             entries[-1][0].attrs.setdefault("__init__", init)
     left = [k for k in by_name if k not in names + aux]
@@ -138,6 +164,10 @@ def apply_to(symbol, args, kwargs, name):
                                  f"{made})")
             replace[by_name[k][0]] = s
     replace = {n: single(s, f"compose: {n.name}") for n, s in replace.items()}
+    for n in states:
+        if n in replace and replace[n][0].op is not None:
+            raise MXNetError(f"compose: {n.name} is an auxiliary state, which an operator writes, so only a variable "
+                             f"can stand for it\n  made at {caller()}")
     entries = substitute(symbol._entries, replace)
     # A head that stands for a given symbol is that symbol's own node: it keeps its name.
     if name is not None and symbol._entries[0][0] not in replace:
@@ -148,7 +178,7 @@ def apply_to(symbol, args, kwargs, name):
 def reparsed(node, attrs):
     """The parameters of an operator node for other attribute texts. MXNetError where they do not fit the node."""
     op = node.op
-    for k in attrs:
+    for k in attrs if op.params else ():
         if k not in op.params and not (k.startswith("__") and k.endswith("__")):
             raise MXNetError(_unknown(op, k))
     try:
@@ -165,6 +195,8 @@ def reparsed(node, attrs):
 
 def text_of(nodes, heads):
     """The text that ``debug_str`` shows for `nodes`, in execution order, whose outputs are the entries `heads`."""
+    if len(heads) == 1 and heads[0][0].op is None:
+        return f"Variable:{heads[0][0].name}\n"
     lines = ["Symbol Outputs:"]
     lines += [f"\toutput[{k}]={n.name}({i})" for k, (n, i) in enumerate(heads)]
     versions = {}           # of a variable: how often it has been taken as an auxiliary state so far

@@ -129,8 +129,12 @@ class Symbol:
         return _both_spellings(self._entries[0][0].attrs)
 
     def attr_dict(self):
-        """{node name: its attributes} of every node that has some."""
-        return {n.name: _both_spellings(n.attrs) for n in topological(self._entries) if n.attrs}
+        """{node name: its attributes} of every node that has some; nodes of one name are merged."""
+        out = {}
+        for n in topological(self._entries):
+            if n.attrs:
+                out.setdefault(n.name, {}).update(_both_spellings(n.attrs))
+        return out
 
     def _set_attr(self, **kwargs):
         """Set attributes of this symbol's node, in place: an operator's parameters, ``__name__`` texts, hidden keys.
@@ -280,7 +284,9 @@ class Symbol:
     # -- methods with a signature of their own ------------------------------------------------------------------------
 
     def astype(self, *args, **kwargs):
-        """Cast to `dtype`: ``astype("float16")``."""
+        """Cast to `dtype`: ``astype("float16")``, ``astype(np.int32)``."""
+        if len(args) == 1:
+            args, kwargs = (), {"dtype": args[0], **kwargs}
         return call("Cast", "cast", self, *args, **kwargs)
 
     def as_nd_ndarray(self):

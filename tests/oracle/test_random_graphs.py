@@ -12,6 +12,8 @@ from hypothesis import HealthCheck, given, settings
 
 import mxlite as mx
 
+from .. import graph_ways as W
+from .. import numpy_graph as N
 from .. import strategies as S
 from .client import OracleError
 
@@ -22,9 +24,9 @@ NAMED = """dot batch_dot FullyConnected Convolution Pooling Activation LeakyReLU
     SoftmaxOutput LinearRegressionOutput LogisticRegressionOutput MakeLoss BlockGrad Concat SliceChannel Reshape Flatten
     transpose slice slice_axis sum mean max min argmax Embedding Cast _zeros _ones _arange zeros_like ones_like add_n
     _copy _random_uniform _random_normal clip""".split()
-REQUIRED = sorted({*NAMED, *(n for n in S.UNARY if n != "identity"), *(f"broadcast_{n}" for n in S.BINARY),
-                   *(f"{n}_scalar" for n in S.SCALAR),
-                   *(f"elemwise_{n}" if n in ("add", "sub", "mul", "div") else f"_{n}" for n in S.BINARY)})
+REQUIRED = sorted({*NAMED, *(n for n in W.UNARY if n != "identity"), *(f"broadcast_{n}" for n in W.BINARY),
+                   *(f"{n}_scalar" for n in W.SCALAR),
+                   *(f"elemwise_{n}" if n in ("add", "sub", "mul", "div") else f"_{n}" for n in W.BINARY)})
 
 RUN = """
     net = sym.load_json(text)
@@ -62,16 +64,17 @@ def compare(oracle, graph):
         assert ours == theirs, f"{what}: {ours} where {theirs} is expected"
     assert [list(p) for p in net.infer_shape(**{k: v.shape for k, v in graph.args.items()})] == shapes, shapes
     our_outputs, our_grads, our_args, our_aux = graph.run()
-    output_noise, grad_noise = S.noise(graph)
+    output_noise, grad_noise = N.noise(graph)
     for i, (a, b) in enumerate(zip(our_outputs, outputs)):
         if i in graph.random_heads:                     # other random numbers: shape, dtype and range can be compared
             assert (a.shape, a.dtype) == (b.shape, b.dtype) and np.abs(a - 0.75).max() < 5
         else:
-            S.assert_close(a, b, graph.dtype, f"output {output_names[i]}", output_noise[i])
+            N.assert_close(a, b, graph.dtype, f"output {output_names[i]}", output_noise[i])
     for what, ours, other in (("gradient of", our_grads, grads), ("argument", our_args, args), ("state", our_aux, aux)):
         for name in ours.keys() - (graph.overwritten if what == "argument" else ()):
-            S.assert_close(ours[name], other[name], graph.dtype, f"{what} {name}",
-                           grad_noise[name] if what == "gradient of" else 0.0)
+            # MXNet keeps a momentum as a float32, so a float64 state is as exact as that.
+            N.assert_close(ours[name], other[name], graph.dtype, f"{what} {name}",
+                           {"gradient of": grad_noise.get(name, 0.0), "state": 1e-7}.get(what, 0.0))
     return True
 
 
@@ -105,7 +108,7 @@ def test_random_graphs_equal_mxnet(oracle, capsys):
         check(graph)
     run()
     for seed in range(GRAPHS // 2):         # hypothesis is no even sampler: what it neglected comes here
-        wanted = [way for way in S.OPERATORS if S.JSON_NAMES.get(way, way) in rare()]
+        wanted = [way for way in S.OPERATORS if W.JSON_NAMES.get(way, way) in rare()]
         if wanted:
             order = np.random.default_rng(seed).permutation(wanted)[:20].tolist()
             check(S.build(seed, order, ("float32", "float64")[seed % 4 == 0], seed % 2 == 1))
@@ -159,4 +162,4 @@ def test_updates_equal_mxnet(oracle, op):
     theirs = oracle.run(textwrap.dedent(inspect.getsource(run)) + "result = run(nd, op, calls)", op=op, calls=calls)
     for (arrays, params), ours, other in zip(calls, run(mx.nd, op, calls), theirs):
         for k, (a, b) in enumerate(zip(ours, other)):
-            S.assert_close(a, b, arrays[0].dtype.name, f"{op}({params}), array {k}")
+            N.assert_close(a, b, arrays[0].dtype.name, f"{op}({params}), array {k}")
