@@ -1,4 +1,4 @@
-"""Runs one group of tests/bad_inputs.py: ``python -m tests.run_bad_inputs GROUP``. A line a case, its name before it
+"""Runs one group of tests/bad_inputs: ``python -m tests.run_bad_inputs GROUP``. A line a case, its name before it
 runs and its result after, so that the name of a case that kills the process is the last line."""
 import ast
 import json

@@ -350,6 +350,11 @@ def test_function_differentiates_twice():
     assert g.asnumpy().tolist() == [12, 3] and x.grad.asnumpy().tolist() == [12, -6]
 
 
+class Nothing(ag.Function):
+    def forward(self, x):
+        return []
+
+
 def test_function_that_returns_its_input():
     class Same(ag.Function):
         def forward(self, x):
@@ -430,6 +435,10 @@ def test_misuse():
             (lambda y: y.backward(nd.ones((3,))), mx.MXNetError, r"head gradient 0 has shape \(3,\)"),
             (lambda y: ag.backward([y], [nd.ones((2,))] * 2), ValueError, "2 head gradients for 1"),
             (lambda y: ag.backward(3), TypeError, "heads"),
+            (lambda y: ag.backward([y], 3), TypeError, "head_grads"),
+            (lambda y: ag.mark_variables([y], [nd.ones((2,))], 3), TypeError, "grad_reqs"),
+            (lambda y: Product()(), mx.MXNetError, "no inputs"),
+            (lambda y: Nothing()(y), mx.MXNetError, "no outputs"),
             (lambda y: y.attach_grad("wrong"), ValueError, "grad_req"),
             (lambda y: ag.mark_variables([y], [nd.ones((3,))]), mx.MXNetError, "gradient 0 is"),
             (lambda y: ag.mark_variables([y], [y]), mx.MXNetError, "shares memory")]:
