@@ -21,6 +21,9 @@ def load(library):
     return torch
 
 
+RECORDED = ("recorded chain of 21, 8 elements", "recorded perceptron 3 x 64, batch 32")
+
+
 def small_jobs(library, lib):
     """name -> (function, calls inside one repetition): tiny work, so that what is timed is the library's own cost."""
     if library == "torch":
@@ -29,7 +32,8 @@ def small_jobs(library, lib):
         relu, exp, total, mm = lib.relu, lib.exp, lib.sum, lib.mm
         return {"relu(x), 8 elements": (lambda: relu(x), 1), "x + y, 8 elements": (lambda: x + y, 1),
                 "x * 2.5, 8 elements": (lambda: x * 2.5, 1), "exp(x), 8 elements": (lambda: exp(x), 1),
-                "sum(x, axis=0), 8 elements": (lambda: total(x, dim=0), 1), "dot, 8x8": (lambda: mm(m, m), 1)}
+                "sum(x, axis=0), 8 elements": (lambda: total(x, dim=0), 1), "dot, 8x8": (lambda: mm(m, m), 1),
+                **recorded_torch(lib)}
     nd, sym = lib.nd, lib.sym
     x, y, m = nd.ones((8,)), nd.ones((8,)), nd.ones((8, 8))
     relu, exp, total, mm = nd.relu, nd.exp, nd.sum, nd.dot
@@ -55,7 +59,62 @@ def small_jobs(library, lib):
             "x * 2.5, 8 elements": (settle(lambda: x * 2.5), 1), "exp(x), 8 elements": (settle(lambda: exp(x)), 1),
             "sum(x, axis=0), 8 elements": (settle(lambda: total(x, axis=0)), 1), "dot, 8x8": (settle(
                 lambda: mm(m, m)), 1)}
-    return {**calls, **{f"executor node ({k}), 8 elements": (chain(step), 1000) for k, step in nodes.items()}}
+    return {**calls, **{f"executor node ({k}), 8 elements": (chain(step), 1000) for k, step in nodes.items()},
+            **recorded(lib)}
+
+
+def recorded_torch(torch):
+    """Forward and backward, recorded: a chain of small functions, and three layers of a perceptron."""
+    x = torch.rand(8, requires_grad=True)
+    weights = [torch.rand(64, 64, requires_grad=True) for _ in range(3)]
+    biases = [torch.rand(64, requires_grad=True) for _ in range(3)]
+    data = torch.rand(32, 64)
+
+    def chain():
+        with torch.enable_grad():
+            x.grad = None
+            y = x
+            for _ in range(10):
+                y = torch.relu(y * 2)
+            y.sum().backward()
+
+    def layers():
+        with torch.enable_grad():
+            y = data
+            for w, b in zip(weights, biases):
+                w.grad = b.grad = None
+                y = torch.relu(torch.nn.functional.linear(y, w, b))
+            y.sum().backward()
+    return {RECORDED[0]: (chain, 1), RECORDED[1]: (layers, 1)}
+
+
+def recorded(lib):
+    """What `recorded_torch` does, under mx.autograd."""
+    nd, ag = lib.nd, lib.autograd
+    x, data = nd.random.uniform(shape=(8,)), nd.random.uniform(shape=(32, 64))
+    weights = [nd.random.uniform(shape=(64, 64)) for _ in range(3)]
+    biases = [nd.random.uniform(shape=(64,)) for _ in range(3)]
+    for a in [x, *weights, *biases]:
+        a.attach_grad()
+
+    def chain():
+        with ag.record():
+            y = x
+            for _ in range(10):
+                y = nd.relu(y * 2)
+            y = y.sum()
+        y.backward()
+        x.grad.wait_to_read()
+
+    def layers():
+        with ag.record():
+            y = data
+            for w, b in zip(weights, biases):
+                y = nd.relu(nd.FullyConnected(y, w, b, num_hidden=64))
+            y = y.sum()
+        y.backward()
+        weights[0].grad.wait_to_read()
+    return {RECORDED[0]: (chain, 1), RECORDED[1]: (layers, 1)}
 
 
 def measure(function, calls, budget=0.05):

@@ -37,6 +37,9 @@ def run(text, name):
 
 
 WITH_EXAMPLES = [p for p in PAGES if ">>> " in p.read_text()]
+ALL = [*PAGES, REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "CHANGELOG.md"]
+WITH_LINKS = [p for p in ALL if re.search(r"\]\((?!\w+://)", p.read_text())]
+DIFFERENCES = ["differences", *(f"differences/{n}" for n in ("arrays", "operators", "autograd", "graph"))]
 
 
 @pytest.mark.parametrize("path", WITH_EXAMPLES, ids=[str(p.relative_to(REPOSITORY)) for p in WITH_EXAMPLES])
@@ -60,7 +63,7 @@ def test_the_runner_sees_a_wrong_output():
 
 def test_which_pages_have_examples():
     names = {p.relative_to(REPOSITORY).as_posix() for p in WITH_EXAMPLES}
-    assert {"docs/differences.md", "docs/numbers.md", *(f"docs/api/{n}.md" for n in API)} <= names
+    assert {"docs/numbers.md", *(f"docs/api/{n}.md" for n in API), *(f"docs/{n}.md" for n in DIFFERENCES)} <= names
 
 
 # -- completeness -------------------------------------------------------------------------------------------------
@@ -109,11 +112,52 @@ def test_what_the_tables_name_exists(page):
         assert at or hasattr(builtins, name), f"docs/api/{page}.md names {name}, which does not exist"
 
 
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+
+
+def links(path):
+    """(file, anchor) of every link of a page into this repository."""
+    text = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for target in LINK.findall(text):
+        if "://" not in target:
+            file, _, anchor = target.partition("#")
+            yield (path.parent / file).resolve() if file else path, anchor
+
+
+def anchors(path):
+    """The anchors that GitHub gives the headings of a page."""
+    return {re.sub(r"[^\w\- ]", "", h).lower().replace(" ", "-") for h in HEADING.findall(path.read_text())}
+
+
+def reachable(start):
+    seen, todo = set(), [start]
+    while todo:
+        page = todo.pop()
+        if page not in seen:
+            seen.add(page)
+            todo += [file for file, _ in links(page) if file.suffix == ".md"]
+    return seen
+
+
 def test_every_page_is_reachable_from_the_readme():
-    text = (REPOSITORY / "README.md").read_text()
-    missing = [p.relative_to(REPOSITORY).as_posix() for p in PAGES[1:] if p.name != "README.md"
-               and f"]({p.relative_to(REPOSITORY).as_posix()})" not in text]
-    assert not missing, f"the README does not link {missing}"
+    missing = set(PAGES) - reachable(REPOSITORY / "README.md")
+    assert not missing, f"no way leads from the README to {sorted(map(str, missing))}"
+
+
+def test_lines_fit():
+    """At most 120 characters, but in tables, whose rows Markdown wants on one line."""
+    wide = [f"{p.relative_to(REPOSITORY)}:{i}" for p in ALL for i, line in enumerate(p.read_text().splitlines(), 1)
+            if len(line) > 120 and not line.startswith("| ")]
+    assert not wide, f"lines over 120 characters: {wide}"
+
+
+@pytest.mark.parametrize("path", WITH_LINKS, ids=[str(p.relative_to(REPOSITORY)) for p in WITH_LINKS])
+def test_links_lead_somewhere(path):
+    found = list(links(path))
+    dead = [f"{file}#{anchor}" for file, anchor in found
+            if not file.exists() or anchor and anchor not in anchors(file)]
+    assert found and not dead, f"{path} links what is not there: {dead}"
 
 
 def test_every_notebook_is_named_in_the_readme():

@@ -1,6 +1,6 @@
 """``get_backend_symbol`` and ``optimize_for``: MXNet hands a graph to a backend that fuses operators.
 
-Here fusing is part of lowering, whatever the symbol looks like, so the graph for the CPU's backend is the graph itself.
+Here the executor decides how a graph is run, so the graph for the CPU's backend is the graph itself.
 Backends that only exist inside MXNet are refused, by name.
 """
 from .._core.errors import MXNetError

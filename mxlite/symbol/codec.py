@@ -47,7 +47,7 @@ def to_json(entries):
         n_args = len(node.inputs)
         if node.op is not None and node.op.aux:
             n_args -= len(node.op.aux_names(node.p))
-        for child, _ in node.inputs[n_args:]:
+        for child, _ in node.op.states(node.p, node.inputs) if node.op and node.op.states else node.inputs[n_args:]:
             versions[child] = versions.get(child, 0) + 1
         inputs = [f"[{row[child]}, {k}, {versions.get(child, 0)}]" for child, k in node.inputs]
         lines = [f'"op": {_quote(node.op.name if node.op else "null")}', f'"name": {_quote(node.name)}']

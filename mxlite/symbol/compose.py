@@ -8,7 +8,7 @@ from ..attribute import AttrScope
 from ..base import caller
 from ..calls import all_inputs, split_call
 from ..name import NameManager
-from ..ops.record import near
+from ..ops.record import cut, near
 from .codec import HIDDEN_KEYS
 
 MOST_INPUTS = 65536         # variables made for the inputs of one operator
@@ -37,7 +37,7 @@ def compose(op, called, args, kwargs, symbol_class):
     kwargs.pop("out", None)
     inputs, by_name, values, rest = split_call(op, args, kwargs, lambda v: isinstance(v, symbol_class), "symbols")
     if not op.variadic:
-        check_twice(op, inputs, by_name)
+        check_twice(op, all_inputs(op), inputs, by_name)
     # The name is taken before anything else can fail, as MXNet does: a refused call uses up a number.
     name = NameManager.current.get(name, called.lower())
     for k in rest:
@@ -59,7 +59,10 @@ def compose(op, called, args, kwargs, symbol_class):
     for k, v in values.items():
         attrs[k] = attribute_text(k, v)
     node = Node(op, name, attrs, p, None, caller())
-    if op.variadic:
+    if op.variadic and op.aux:          # which names all inputs: the parameters say how many there are
+        check_twice(op, op.aux_names(p), inputs, by_name)
+        node.inputs = fill_inputs(op, p, node, inputs, by_name)
+    elif op.variadic:
         n = len(inputs) + len(by_name)
         if "num_args" in op.params:
             n = p.num_args or n                     # a number that is given may leave some to be variables
@@ -78,9 +81,9 @@ def compose(op, called, args, kwargs, symbol_class):
     return [(node, i) for i in range(node.n_visible)]
 
 
-def check_twice(op, given, by_name):
+def check_twice(op, labels, given, by_name):
     """TypeError for an input that is given by position and by name."""
-    for label, s in zip(all_inputs(op), given):
+    for label, s in zip(labels, given):
         if s is not None and label in by_name:
             raise TypeError(f"{op.name}: input {label!r} is given by position and by name")
 
@@ -113,13 +116,13 @@ def single(symbol, what):
 
 def fill_inputs(op, p, node, given, by_name, n=None):
     """Entries for all inputs: given ones by position or name, variables ``{node}_{input}`` for the others."""
-    names = list(op.input_names(p, n))
-    aux = list(op.aux_names(p))
-    if len(given) > len(names) + len(aux):
-        raise MXNetError(f"{op.name} takes {len(names) + len(aux)} inputs ({', '.join(names + aux)}), got {len(given)}"
+    labels = list(op.input_names(p, n)) + list(op.aux_names(p))
+    states = set(states_of(op, p, labels))
+    if len(given) > len(labels):
+        raise MXNetError(f"{op.name} takes {len(labels)} inputs ({cut(', '.join(labels), 500)}), got {len(given)}"
                          f"\n  made at {caller()}")
     entries = []
-    for i, label in enumerate(names + aux):
+    for i, label in enumerate(labels):
         init = op.aux_init.get(label)
         if i < len(given) and given[i] is not None:
             entries.append(single(given[i], op.name))
@@ -127,16 +130,21 @@ def fill_inputs(op, p, node, given, by_name, n=None):
             entries.append(single(by_name.pop(label), op.name))
         else:
             entries.append((Node(None, f"{node.name}_{label}", dict(node.attrs), None, None, node.where), 0))
-        if i >= len(names) and entries[-1][0].op is not None:
+        if label in states and entries[-1][0].op is not None:
             raise MXNetError(f"{op.name}: the auxiliary state {label!r} must be a variable, the kernel writes it; "
                              f"{entries[-1][0].name!r} is an operator\n  made at {caller()}")
         if init is not None and entries[-1][0].op is None:      # a variable that was given, too
             entries[-1][0].attrs.setdefault("__init__", init)
-    left = [k for k in by_name if k not in names + aux]
+    left = [k for k in by_name if k not in labels]
     if left:
-        raise MXNetError(f"{op.name} has no input {left[0]!r}; its inputs are {', '.join(names + aux)}"
+        raise MXNetError(f"{op.name} has no input {left[0]!r}; its inputs are {cut(', '.join(labels), 500)}"
                          f"\n  made at {caller()}")
     return entries
+
+
+def states_of(op, p, inputs):
+    """Those of the list `inputs`, one item an input, that are auxiliary states."""
+    return op.states(p, inputs) if op.states else inputs[len(inputs) - len(op.aux_names(p)):]
 
 
 def apply_to(symbol, args, kwargs, name):
@@ -204,7 +212,7 @@ def text_of(nodes, heads):
         if node.op is None:
             lines.append(f"Variable:{node.name}")
             continue
-        for child, _ in node.inputs[len(node.inputs) - len(node.op.aux_names(node.p)):] if node.op.aux else ():
+        for child, _ in states_of(node.op, node.p, node.inputs):
             versions[child] = versions.get(child, 0) + 1
         lines += ["--------------------", f"Op:{node.op.name}, Name={node.name}", "Inputs:"]
         for k, (child, i) in enumerate(node.inputs):

@@ -321,7 +321,7 @@ class Symbol:
     def get_backend_symbol(self, backend):
         """A copy of this symbol for `backend`: ``"MKLDNN"``, MXNet's name for what fuses operators on the CPU.
 
-        Fusing is the executor's work here, so the copy is the same graph. MXNetError for any other backend.
+        How a graph is run is the executor's work here, so the copy is the same graph. MXNetError for any other backend.
         """
         return _backend.get_backend_symbol(self, backend)
 
