@@ -94,8 +94,7 @@ def gradient(Indexed g, list shapes, list dtypes, wrt, list made_for=None):
         shapes.append(shapes[e])
         dtypes.append(dtypes[e])
         heads.append((node, 0))
-        if dtypes[e].startswith("float") or dtypes[e] == "bfloat16":
-            arrive(F, pending, e, (node, 0))
+        arrive(F, pending, e, (node, 0))
     for row in range(n_forward - 1, -1, -1):
         node = <Node>g.nodes[row]
         if node.op is None or not wanted[row]:

@@ -108,7 +108,7 @@ def variables(entries):
     for node in order:
         if node.op is not None and node.op.aux:
             k = n_aux(node)
-            for e in node.inputs[len(node.inputs) - k:] if k else ():
+            for e in node.op.states(node.p, node.inputs) if node.op.states else node.inputs[len(node.inputs) - k:]:
                 if (<Node>e[0]).op is None:
                     aux.add(e[0])
     args = [n for n in order if (<Node>n).op is None and n not in aux]

@@ -401,7 +401,7 @@ def all_finite(
 def amp_cast(
     data: NDArray, dtype: _DType, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
-    """`data` converted to `dtype` where it is of a floating type; integers pass as they are."""
+    """`data` converted to `dtype` where it is float16, bfloat16 or float32; other dtypes pass as they are."""
 
 
 def amp_multicast(

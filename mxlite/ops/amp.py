@@ -7,12 +7,15 @@ KINDS = ("float16", "bfloat16", "float32", "float64", "int32", "int64", "int8", 
 MOST = 65536        # arrays of one call: a count out of a damaged file must not make 10^12 names
 
 
+LOW = ("float16", "bfloat16", "float32")         # the dtypes that are mixed
+
+
 def _kind(p, dtype):
-    return p.dtype if dtype is None or dtype in FLOATS else dtype
+    return p.dtype if dtype in LOW else dtype
 
 
 class amp_cast(Op):
-    """`data` converted to `dtype` where it is of a floating type; integers pass as they are."""
+    """`data` converted to `dtype` where it is float16, bfloat16 or float32; other dtypes pass as they are."""
     params = dict(dtype=Param(T.dtype, help="dtype of the result", choices=KINDS))
     cpu, cpu_dtypes = "elementwise.cast", (*FLOATS, "uint8", "int8", "int32", "int64")
 
@@ -33,7 +36,8 @@ def _to(dtype, sample):
     return sample
 
 
-amp_cast.samples = (_to("float64", S((2, 3))), _to("float16", S((4,), dtype="int32")), _to("float64", S((0, 2))))
+amp_cast.samples = (_to("float64", S((2, 3))), _to("float32", S((4,), index={0: 9}, dtype="int32")),
+                    _to("float64", S((0, 2))))
 
 
 def _arrays(p, ins, field):
@@ -51,7 +55,7 @@ class amp_multicast(Op):
     samples = (S((2, 3), (4,), num_outputs=2), S((2,), num_outputs=1, cast_narrow=True))
 
     def outputs(p):
-        return [f"output{i}" for i in range(p.num_outputs)]
+        return ["output"] if p.num_outputs == 1 else [f"output{i}" for i in range(p.num_outputs)]
 
     def infer(p, ins, outs):
         _arrays(p, ins, "num_outputs")
@@ -59,7 +63,7 @@ class amp_multicast(Op):
         return both, both
 
     def infer_dtype(p, ins, outs):
-        mixed = [d for d in ins if d in ("float16", "bfloat16", "float32")]
+        mixed = [d for d in ins if d in LOW]
         if len(set(mixed)) < 2:
             return ins, list(ins)
         half = [d for d in mixed if d != "float32"]
@@ -135,7 +139,7 @@ class multi_all_finite(Op):
 
 
 class multi_sum_sq(Op):
-    """The sum of squares of every input, as a float32 vector of `num_arrays`. Floating-point data.
+    """The sum of squares of every input, as a float32 vector of `num_arrays`. Floating-point data of one dtype.
     No gradient."""
     inputs = "*data"
     params = dict(num_arrays=Param(T.integer, help="how many inputs", low=1, high=MOST))
@@ -145,7 +149,9 @@ class multi_sum_sq(Op):
         _arrays(p, ins, "num_arrays")
         return ins, [unify((p.num_arrays,), outs[0])]
 
-    infer_dtype = all_finite.infer_dtype
+    def infer_dtype(p, ins, outs):
+        _floating(ins)
+        return [next((d for d in ins if d is not None), None)] * len(ins), ["float32"]
 
     def ref(xp, p, *xs):
         return xp.stack([xp.square(x.astype("float64")).sum() for x in xs]).astype("float32")

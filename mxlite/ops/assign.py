@@ -275,7 +275,7 @@ class shape_array(Op):
     samples = (S((2, 3, 4)), S((0, 2)))
 
     def infer(p, ins, outs):
-        return ins, [unify(None if ins[0] is None else (len(ins[0]),), outs[0])]
+        return ins, [unify((None if ins[0] is None else len(ins[0]),), outs[0])]
 
     def infer_dtype(p, ins, outs):
         return ins, ["int64"]

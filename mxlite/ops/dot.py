@@ -52,11 +52,11 @@ def _split(p, a, b):
     if len(a) == 0 or len(b) == 0:
         raise ValueError("dot needs arrays of at least one axis")
     if len(a) == 1 and len(b) == 1 and (p.transpose_a or p.transpose_b):
-        raise ValueError("dot: vectors cannot be transposed")
+        raise ValueError("vectors cannot be transposed")
     rows, ka = (a[1:], a[0]) if p.transpose_a else (a[:-1], a[-1])
     cols, kb = (b[:-1], b[-1]) if p.transpose_b else (b[1:], b[0])
     if ka is not None and kb is not None and ka != kb:
-        raise ValueError(f"dot: contracted axes differ: {ka} of lhs {show(a)}, {kb} of rhs {show(b)}")
+        raise ValueError(f"contracted axes differ: {ka} of lhs {show(a)}, {kb} of rhs {show(b)}")
     return rows, cols, kb if ka is None else ka
 
 

@@ -1,7 +1,7 @@
 """Optimizer steps on many weights at once, and those of LAMB, LARS and AdamW. New weights are the outputs (callers pass
 ``out=weights``); the optimizers' states, and float32 copies of half-precision weights, are written in place."""
 from .elementwise import quiet
-from .record import Op, Param, S, unify
+from .record import Op, Param, S, same_dtype, unify
 from .types import boolean, integer, real, reals, shape
 from .update import COMMON, MOMENTUM, _clip
 
@@ -18,6 +18,16 @@ def _groups(p, items, size):
         raise ValueError(f"num_weights={p.num_weights} needs {size * p.num_weights} inputs, {size} a weight, got "
                          f"{len(items)}")
     return [list(items[i:i + size]) for i in range(0, len(items), size)]
+
+
+def _numbered(n):
+    """Names of `n` outputs."""
+    return ["output"] if n == 1 else [f"output{i}" for i in range(n)]
+
+
+def _states(inputs, n, size):
+    """Those of `inputs`, `size` a weight, that are neither weight nor gradient; a damaged file may give too few."""
+    return [s for i in range(n) for s in inputs[i * size + 2:i * size + size]]
 
 
 def multi(name, fields, params, doc, step, preloaded=False):
@@ -47,6 +57,8 @@ def multi(name, fields, params, doc, step, preloaded=False):
 
     def infer_dtype(p, ins, outs):
         groups, last = check(p, ins)
+        if not (mixed or preloaded):
+            return same_dtype(p, ins, outs)
         kinds = [g[0] or g[1] or o for g, o in zip(groups, outs)]
         states = [["float32"] * (size - 2) if mixed else [k] * (size - 2) for k in kinds]
         return [d for k, s in zip(kinds, states) for d in (k, k, *s)] + ["float32"] * len(last), kinds
@@ -64,16 +76,18 @@ def multi(name, fields, params, doc, step, preloaded=False):
                 out.append(step(xp, p, w, g, float(lr), float(wd), *states).astype(w.dtype))
         return tuple(out)
 
-    # All inputs count as states: those that are stand between the others.
     def aux(p):
-        return [f"arg{i}" for i in range(size * p.num_weights + 2 * preloaded)]
+        return [f"{field}_{i}" for i in range(p.num_weights) for field in fields] + ["lrs", "wds"] * preloaded
+
+    def states(p, inputs):
+        return _states(inputs, p.num_weights, size)
 
     def outputs(p):
-        return [f"output{i}" for i in range(p.num_weights)]
+        return _numbered(p.num_weights)
     shapes = [(2, 3)] * size + [(4,)] * size + [(2,), (2,)] * preloaded
     given = {} if preloaded else dict(lrs=(0.1, 0.2), wds=(0.0, 0.1))
     type(name, (Op,), dict(
-        __doc__=doc, __module__=__name__, inputs="*data", aux=aux, outputs=outputs,
+        __doc__=doc, __module__=__name__, inputs="*data", aux=aux, states=staticmethod(states), outputs=outputs,
         params={**({} if preloaded else RATES), **params, **SCALES, **COUNT}, infer=infer, infer_dtype=infer_dtype,
         ref=ref, samples=(S(*shapes, num_weights=2, rescale_grad=0.5, clip_gradient=0.3, **given),)))
 
@@ -303,9 +317,10 @@ def adaptive(name, mixed, scaled, vectors, count, params, doc, step, **sample):
 
     def infer_dtype(p, ins, outs):
         groups, last = split(p, ins)
+        if not mixed:
+            return same_dtype(p, ins, outs)
         kinds = [g[0] or g[1] or o for g, o in zip(groups, outs)]
-        own = [d for k in kinds for d in (k, k, *(["float32"] * 3 if mixed else [k, k]))]
-        return own + ["float32"] * len(last), kinds
+        return [d for k in kinds for d in (k, k, *["float32"] * 3)] + ["float32"] * len(last), kinds
 
     def ref(xp, p, *arrays):
         groups, last = split(p, arrays)
@@ -318,13 +333,17 @@ def adaptive(name, mixed, scaled, vectors, count, params, doc, step, **sample):
         return tuple(out)
 
     def aux(p):
-        return [f"arg{i}" for i in range(size * getattr(p, count) + scaled)]
+        fields = ("weight", "grad", "mean", "var", "weight32")[:size]
+        return [f"{field}_{i}" for i in range(getattr(p, count)) for field in fields] + ["rescale_grad"] * scaled
+
+    def states(p, inputs):
+        return _states(inputs, getattr(p, count), size)
 
     def outputs(p):
-        return [f"output{i}" for i in range(getattr(p, count))]
+        return _numbered(getattr(p, count))
     shapes = [(2, 3)] * size + [(4,)] * size + [(1,)] * scaled
     type(name, (Op,), dict(
-        __doc__=doc, __module__=__name__, inputs="*data", aux=aux, outputs=outputs,
+        __doc__=doc, __module__=__name__, inputs="*data", aux=aux, states=staticmethod(states), outputs=outputs,
         params={**params, count: COUNT["num_weights"]}, infer=infer, infer_dtype=infer_dtype, ref=ref,
         samples=(S(*shapes, low=0.1, **{count: 2, **{v: (0.1, 0.2) for v in vectors}, **sample}),)))
 

@@ -175,6 +175,7 @@ class Op:
     inputs = "data"
     aux = ""
     aux_init = {}
+    states = None           # (p, inputs) -> those that are auxiliary states, where `aux` names all inputs of a variadic
     outputs = "output"
     visible = None
     mxnet_outputs = None

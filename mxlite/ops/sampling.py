@@ -22,7 +22,6 @@ from .random import (
 )
 from .record import Op, Param, S, show, unify
 from .rules import size
-from .shape import known
 
 KINDS = list(draws.KINDS)
 OUT = ("float32", "float64", "float16")
@@ -157,7 +156,7 @@ class _sample_multinomial(Op):
 
     def infer(p, ins, outs):
         data = ins[0]
-        if not known(data):
+        if data is None:
             return ins, outs
         if not data or data[-1] == 0:
             raise ValueError(f"data {show(data)} must have a last axis of probabilities")

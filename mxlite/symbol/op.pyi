@@ -421,7 +421,7 @@ def all_finite(data: Symbol | None = None, init_output: bool = True, **node: Unp
 
 @overload
 def amp_cast(data: Symbol | None, dtype: _DType, **node: Unpack[_Node]) -> Symbol:
-    """`data` converted to `dtype` where it is of a floating type; integers pass as they are."""
+    """`data` converted to `dtype` where it is float16, bfloat16 or float32; other dtypes pass as they are."""
 @overload
 def amp_cast(data: Symbol | None = None, *, dtype: _DType, **node: Unpack[_Node]) -> Symbol: ...
 
