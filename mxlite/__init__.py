@@ -2,6 +2,8 @@
 
 Submodules load when they are first used, so that importing one costs only that one.
 """
+import os as _os
+import sys as _sys
 from importlib import import_module as _import_module
 
 __version__ = "0.1.0"
@@ -27,25 +29,18 @@ _LAZY = {
 }
 __all__ = [*_LAZY, "__version__"]
 
-# What MXNet has and this version has not: said when somebody reaches for it.
-_LATER = "this version has the symbolic core, mx.nd and mx.mod"
-_ABSENT = {
-    "gluon": f"Gluon is not part of mxlite; {_LATER}", "np": f"the NumPy interface is not part of mxlite; {_LATER}",
-    "npx": f"the NumPy interface is not part of mxlite; {_LATER}",
-    "kv": f"KVStore is not there yet; Module adds gradients over its contexts by itself; {_LATER}",
-    "kvstore": f"KVStore is not there yet; Module adds gradients over its contexts by itself; {_LATER}",
-    "rnn": f"recurrent cells are not there yet; {_LATER}", "operator": f"custom operators are not there yet; {_LATER}",
-    "image": f"image reading is not there yet; {_LATER}", "img": f"image reading is not there yet; {_LATER}",
-    "recordio": f"RecordIO is not there yet; {_LATER}", "contrib": f"contrib is not there yet; {_LATER}",
-    "profiler": f"the profiler is not there yet; mx.explain shows what a bound graph runs; {_LATER}",
-    "engine": f"there is no asynchronous engine: every call has finished when it returns; {_LATER}",
-}
-
 
 def __getattr__(name):
     if name not in _LAZY:
-        hint = _ABSENT.get(name)
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}" + (f": {hint}" if hint else ""))
+        if name.startswith("__") or _os.path.exists(f"{__path__[0]}/{name}.py"):
+            # Python's own questions: `from . import calls` asks here before it imports the module.
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from .absent import why
+        reason = why(__name__, name)
+        error = AttributeError(f"module {__name__!r} has no attribute {name!r}" + (f": {reason}" if reason else ""))
+        if reason:
+            error.name = name       # without an object: Python would suggest some other attribute behind the reason
+        raise error
     module, attribute = _LAZY[name]
     value = _import_module(f"{__name__}.{module}")
     if attribute is not None:
@@ -56,3 +51,22 @@ def __getattr__(name):
 
 def __dir__():
     return sorted({*globals(), *_LAZY})
+
+
+class _Absent:
+    """Asked last for a module that nobody finds: ``import mxlite.gluon`` and ``from mxlite import gluon`` say why."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        package, _, module = name.rpartition(".")
+        if package == __name__ or package.startswith(__name__ + "."):
+            from .absent import why
+            reason = why(package, module)
+            if reason:
+                # No `name=`: an error that names the module is swallowed by `from mxlite import gluon`.
+                raise ModuleNotFoundError(f"No module named {name!r}: {reason}")
+        return None
+
+
+if not any(getattr(finder, "__module__", None) == __name__ for finder in _sys.meta_path):     # reloaded
+    _sys.meta_path.append(_Absent)

@@ -112,6 +112,10 @@ def mark_variables(variables, gradients, grad_reqs="write"):
                              f"{x.shape} {x.dtype_name} on {x.context}")
         if g.overlaps(x):
             raise MXNetError(f"mark_variables: gradient {i} shares memory with its variable")
+        for k in range(i):
+            if req == reqs[k] == "write" and g.overlaps(gradients[k]):
+                raise MXNetError(f"mark_variables: gradients {k} and {i} share memory, so each would overwrite the "
+                                 "other")
         _tape.mark(x, g, req)
 
 

@@ -1,9 +1,17 @@
-"""What the whole face shares: the error class and the place of the user's line."""
+"""What the whole face shares: the error class, the place of the user's line, and names for groups of types."""
 import sys
+
+import numpy
 
 from ._core.errors import MXNetError
 
-__all__ = ["MXNetError", "NotImplementedForSymbol", "caller"]
+__all__ = ["MXNetError", "NotImplementedForSymbol", "caller", "mx_real_t", "string_types", "numeric_types",
+           "integer_types", "py_str"]
+
+mx_real_t = numpy.float32           # the dtype of arrays where none is given
+string_types = (str,)
+numeric_types = (float, int, numpy.generic)
+integer_types = (int, numpy.int32, numpy.int64)
 
 _INSIDE = __name__.rpartition(".")[0]
 
@@ -16,6 +24,11 @@ class NotImplementedForSymbol(MXNetError):
         super().__init__(f"Function {function.__name__}" + (f' (namely operator "{alias}")' if alias else "")
                          + (f" with arguments ({kinds})" if args else "")
                          + " is not implemented for Symbol and only available in NDArray.")
+
+
+def py_str(text):
+    """`text` as a str: bytes are decoded, which is what MXNet's own library hands out."""
+    return text.decode("utf-8") if isinstance(text, bytes) else text
 
 
 def caller():

@@ -1,36 +1,41 @@
 """How a call of an operator is read, on arrays and symbols alike: inputs, parameters, and the signature to show."""
+from ._core.errors import MXNetError
+from .ops import types
 from .ops.record import REGISTRY, REQUIRED, brief, near
 
+ARRAY_AFTER, SYMBOL_AFTER = ("out", "name"), ("name", "attr", "out")       # behind the parameters, in MXNet's order
 
-def split_call(op, args, kwargs, is_input, what):
+
+def split_call(op, args, kwargs, is_input, what, after):
     """Positional and keyword arguments of a call -> (inputs by position, inputs by name, parameter values, rest).
 
-    Leading arguments that are inputs (`is_input`) or None are inputs, what follows is parameters in declared order.
-    TypeError for too many, or for one given twice.
+    Leading arguments that are inputs (`is_input`) or None are inputs, what follows is parameters in declared order,
+    and then what `after` names in its order: its values are those given by name, and what comes by position is
+    stored there. An input that depends on parameters may be passed over. TypeError for too many, for one given twice,
+    and for an input that is none.
     """
-    inputs, values, rest = [], {}, {}
-    args = list(args)
+    values, by_name, rest, i, names = {}, {}, {}, 0, ()
     if op.variadic:
         if len(args) == 1 and isinstance(args[0], (list, tuple)):
-            args = list(args[0])
-        while args and is_input(args[0]):
-            inputs.append(args.pop(0))
+            args = args[0]
+        for v in args:
+            if not is_input(v):
+                raise TypeError(f"{op.name}: takes {what} by position, got {shown(v)}; parameters go by name")
+        inputs = list(args)
     else:
-        most = len(all_inputs(op))
-        while args and len(inputs) < most and (is_input(args[0]) or args[0] is None):
-            inputs.append(args.pop(0))
-    if args and not isinstance(args[0], type) and (hasattr(args[0], "shape") or hasattr(args[0], "list_arguments")):
-        raise TypeError(f"{op.name}: takes {what} as inputs, got {type(args[0]).__name__}")
-    names = list(op.params)
-    if len(args) > len(names):
-        bad = args[0]
-        raise TypeError(f"{op.name}: takes {what} and parameters {', '.join(names) or 'none'}, got "
-                        f"{type(bad).__name__} {brief(bad)}")
-    if args and not names:
-        raise TypeError(f"{op.name}: takes {what} as inputs, got {type(args[0]).__name__}")
-    values.update(zip(names, args))
-    by_name = {}
-    input_names = () if op.variadic else all_inputs(op)
+        names = all_inputs(op)
+        most = len(names)
+        while i < len(args) and i < most and (args[i] is None or is_input(args[i])):
+            i += 1
+        inputs = list(args[:i])
+        left = len(args) - i
+        if left and i == most and left <= len(op.params) and type(args[i]) in PLAIN and (
+                left == 1 or not _SCATTERS.get(op, True)):   # nothing to complain of: the usual call
+            values = dict(zip(op.params, args[i:]))
+        elif left:
+            values = by_position(op, args, i, kwargs, is_input, what, after)
+        while inputs and inputs[-1] is None:            # also for an input that these parameters leave none of
+            inputs.pop()
     for k, v in kwargs.items():
         if is_input(v):
             by_name[k] = v
@@ -38,12 +43,102 @@ def split_call(op, args, kwargs, is_input, what):
             if k in values:
                 raise TypeError(f"{op.name}: parameter {k!r} is given by position and by name")
             values[k] = v
-        elif k in input_names:
+        elif k in names:
             if v is not None:
-                raise TypeError(f"{op.name}: input {k!r} must be {what}, got {type(v).__name__} {brief(v)}")
+                raise TypeError(f"{op.name}: input {k!r} must be {ONE[what]}, got {shown(v)}")
         else:
             rest[k] = v
     return inputs, by_name, values, rest
+
+
+def array_like(v):
+    """Is `v` an array of any kind or a symbol? NumPy's scalars and dtypes, which have shapes too, are not."""
+    return not isinstance(v, type) and (bool(getattr(v, "ndim", 0)) or hasattr(v, "list_arguments"))
+
+
+def shown(v):
+    """A wrong argument as messages show it: type and value, of an array or a symbol the type alone."""
+    kind = type(v).__name__
+    return kind if any(map(array_like, v if isinstance(v, (list, tuple)) else [v])) else f"{kind} {brief(v)}"
+
+
+def by_position(op, args, i, kwargs, is_input, what, after):
+    """The parameters among the arguments from number `i` on, before which are inputs; what is left goes to `after`."""
+    inputs, params = all_inputs(op), op.params
+    names = [*params, *after]
+    v = args[i]
+    array = array_like(v)
+    if i < len(inputs) and inputs[i] not in kwargs and (
+            array or i == 0 or not params or needs_all(op, what) or not fits(params, v)):
+        raise TypeError(f"{op.name}: takes {what} as inputs, got {shown(v)} for {inputs[i]!r}{order(op, after)}")
+    if (array or is_input(v)) and params:
+        raise TypeError(f"{op.name}: takes {len(inputs)} {what} as inputs, got {shown(v)} for the parameter "
+                        f"{names[0]!r}{order(op, after)}")
+    n = len(args) - i
+    if n > 1 and params and scatters(op):
+        check_scattered(op, args[i:])
+    if n > len(params):
+        if n > len(names):
+            raise TypeError(f"{op.name}: {n - len(names)} too many positional arguments, the last is "
+                            f"{shown(args[-1])}{order(op, after)}")
+        for k, v in zip(after, args[i + len(params):]):
+            if v is None:
+                continue
+            if after[k] is not None:
+                raise TypeError(f"{op.name}: {k!r} is given by position and by name")
+            wanted = AFTER.get((what, k))
+            if wanted and not wanted[1](v, is_input):
+                raise TypeError(f"{op.name}: {k} must be {wanted[0]}, got {shown(v)}{order(op, after)}")
+            after[k] = v
+    return dict(zip(names, args[i:i + len(params)]))
+
+
+def order(op, after):
+    return f"; the order is {', '.join([*all_inputs(op), *op.params, *after])}"
+
+
+ONE = {"NDArrays": "an NDArray", "symbols": "a Symbol"}
+
+# What may stand behind the parameters, by the kind of call: in words, and as a test.
+AFTER = {
+    ("NDArrays", "out"): ("an NDArray or a list of them", lambda v, is_input: is_input(v) or (
+        isinstance(v, (list, tuple)) and all(map(is_input, v)))),
+    ("symbols", "name"): ("a str", lambda v, is_input: isinstance(v, str)),
+    ("symbols", "attr"): ("a dict of str", lambda v, is_input: isinstance(v, dict)),
+}
+
+
+def needs_all(op, what):
+    """Must a call give every input? Symbols that are missing become variables; some inputs depend on parameters."""
+    return what == "NDArrays" and not callable(op.inputs)
+
+
+def fits(params, v):
+    """Can `v` be the first parameter?"""
+    k = next(iter(params))
+    try:
+        params[k].parse("", k, v)
+    except ValueError:
+        return False
+    return True
+
+
+def scatters(op):
+    """Is the first parameter of `op` a tuple that somebody may give as separate numbers?"""
+    known = _SCATTERS.get(op)
+    if known is None:
+        first, *others = op.params.values()
+        known = _SCATTERS[op] = (getattr(first.type, "kind", first.type) in (types.shape, types.axes)
+                                 and (not others or others[0].type is types.boolean))
+    return known
+
+
+def check_scattered(op, given):
+    """An error for ``transpose(x, 1, 0)`` and ``reshape(x, 2, 2)``: one tuple, given as separate numbers."""
+    if all(type(v) is int for v in given) and (len(op.params) == 1 or given[1] not in (0, 1)):
+        error = TypeError if len(op.params) == 1 else MXNetError            # as in MXNet
+        raise error(f"{op.name}: {next(iter(op.params))} is one argument: write {tuple(given)} for "
+                    f"{', '.join(map(brief, given))}")
 
 
 def all_inputs(op):
@@ -65,7 +160,8 @@ def all_inputs(op):
     return cached
 
 
-_ALL_INPUTS = {}
+_ALL_INPUTS, _SCATTERS = {}, {}
+PLAIN = frozenset({int, float, bool, str, tuple, type(None)})       # what is no array and no symbol for sure
 
 
 def _parameter_choices(op):
@@ -88,7 +184,7 @@ def unknown_argument(record, key):
 
 
 def signature(record, symbolic=False):
-    """The call signature of a record: inputs, then parameters with defaults, then out/name."""
+    """The call signature of a record: inputs, then parameters with defaults, then what may follow them."""
     import inspect  # 25 ms that only help() and editors pay
     P = inspect.Parameter
     if record.variadic:
@@ -99,7 +195,7 @@ def signature(record, symbolic=False):
         parts = [P(n, kind, default=None) for n in all_inputs(record)]
     for k, param in record.params.items():
         parts.append(P(k, kind, default=None if param.default is REQUIRED else param.default))
-    parts += [P(k, P.KEYWORD_ONLY, default=None) for k in (("name", "attr") if symbolic else ("out", "name"))]
+    parts += [P(k, kind, default=None) for k in (SYMBOL_AFTER if symbolic else ARRAY_AFTER)]
     return inspect.Signature(parts)
 
 

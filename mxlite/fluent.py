@@ -1,4 +1,9 @@
 """Fluent methods: ``x.sum(axis=1)`` is ``sum(x, axis=1)``, on NDArray and Symbol alike."""
+import inspect
+
+from .calls import signature
+from .ops.record import find
+
 FLUENT = (
     "abs arccos arccosh arcsin arcsinh arctan arctanh argmax argmax_channel argmin argsort broadcast_axes "
     "broadcast_like broadcast_to cbrt ceil clip cos cosh degrees depth_to_space diag exp expand_dims expm1 fix flatten "
@@ -13,13 +18,16 @@ def install(cls, function_of, exists):
 
     ``function_of(name)`` is the function that the method calls with the object first.
     """
+    symbolic = cls.__name__ == "Symbol"
     for name in FLUENT:
         if name in vars(cls) or not exists(name):
             continue
 
         method = _method(name, function_of)
         method.__qualname__ = f"{cls.__name__}.{name}"
-        method.__doc__ = f"The operator ``{name}`` with this {cls.__name__.lower()} as its first input."
+        method.__doc__ = (f"The operator ``{name}`` with this {cls.__name__.lower()} as its first input; "
+                          f"``help(mx.{'sym' if symbolic else 'nd'}.{name})`` explains the parameters.")
+        method.__signature__ = MethodSignature(name, symbolic)
         setattr(cls, name, method)
 
 
@@ -28,3 +36,28 @@ def _method(name, function_of):
         return function_of(name)(self, *args, **kwargs)
     method.__name__ = name
     return method
+
+
+class MethodSignature(inspect.Signature):
+    """The signature of operator `name` with ``self`` for its first input, read from the record when it is asked for."""
+
+    __slots__ = ("name", "symbolic")
+
+    def __init__(self, name, symbolic):
+        super().__init__()
+        self.name, self.symbolic = name, symbolic
+
+    def whole(self):
+        """It, as a plain Signature."""
+        _, *others = signature(find(self.name), self.symbolic).parameters.values()
+        return inspect.Signature([inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD), *others])
+
+    @property
+    def parameters(self):
+        return self.whole().parameters
+
+    def replace(self, **changes):
+        return self.whole().replace(**changes)
+
+    def __reduce__(self):
+        return type(self), (self.name, self.symbolic)

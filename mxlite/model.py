@@ -5,8 +5,11 @@ from collections import namedtuple
 from . import ndarray as nd
 from . import symbol as sym
 from .context import cpu
+from .namespace import hinted as _hinted
 
 __all__ = ["BatchEndParam", "save_checkpoint", "load_checkpoint", "load_params"]
+
+__getattr__ = _hinted(__name__)
 
 BatchEndParam = namedtuple("BatchEndParams", ["epoch", "nbatch", "eval_metric", "locals"])
 BatchEndParam.__doc__ = "What a batch-end callback is told: epoch, number of the batch, metric, the caller's locals()."

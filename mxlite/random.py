@@ -52,13 +52,28 @@ def _into(shape, dtype, out):
     return out.shape if shape is None else shape, out.dtype if dtype is None else dtype
 
 
+def _run(name, function, *args, **kwargs):
+    """Call the operator `function`. Errors speak of ``random.<name>``, which is what the caller wrote."""
+    if isinstance(kwargs.get("dtype"), Context):
+        raise TypeError(f"random.{name}: dtype={kwargs['dtype']} is a context: ctx comes after dtype")
+    try:
+        return function(*args, **kwargs)
+    except (MXNetError, TypeError) as e:
+        text = str(e)
+        for own in (function.__name__, function.record.name):
+            if text.startswith(own):
+                raise type(e)(f"random.{name}{text[len(own):]}") from None
+        raise
+
+
 def _draw(name, scalars, arrays, shape, dtype, ctx, out, **kwargs):
     """Run ``_random_<name>`` for numbers, ``_sample_<name>`` for NDArrays; parameters by the operators' names."""
     kinds = [isinstance(value, nd.NDArray) for value in arrays.values()]
     if all(kinds):
         if out is not None and dtype is None:
             dtype = out.dtype
-        return _op("_sample_" + name)(*arrays.values(), **_given(shape=shape, dtype=dtype, out=out), **kwargs)
+        return _run(name, _op("_sample_" + name), *arrays.values(), **_given(shape=shape, dtype=dtype, out=out),
+                    **kwargs)
     if any(kinds):
         kinds = " and ".join(type(value).__name__ for value in arrays.values())
         raise ValueError(f"the parameters of a distribution are all numbers or all NDArrays, got {kinds}")
@@ -68,7 +83,7 @@ def _draw(name, scalars, arrays, shape, dtype, ctx, out, **kwargs):
     shape, dtype = _into(shape, dtype, out)
     function = _op("_random_" + name)
     try:
-        return function(**scalars, **_given(shape=shape, dtype=dtype, ctx=ctx, out=out), **kwargs)
+        return _run(name, function, **scalars, **_given(shape=shape, dtype=dtype, ctx=ctx, out=out), **kwargs)
     except MXNetError:
         _explain(name, function.record, scalars)
         raise
@@ -131,50 +146,56 @@ def generalized_negative_binomial(mu=1, alpha=1, shape=None, dtype=None, ctx=Non
 def multinomial(data, shape=None, get_prob=False, out=None, dtype="int32", **kwargs):
     """Numbers of categories, `shape` for each row of `data` (..., k), drawn by its probabilities, in `dtype`. With
     `get_prob` a list: the numbers, and the logarithms of their probabilities, which have a gradient by `data`."""
-    return _op("_sample_multinomial")(data, get_prob=get_prob, **_given(shape=shape, dtype=dtype, out=out), **kwargs)
+    return _run("multinomial", _op("_sample_multinomial"), data, get_prob=get_prob,
+                **_given(shape=shape, dtype=dtype, out=out), **kwargs)
 
 
 def shuffle(data, **kwargs):
     """`data` with its rows (elements of the first axis) in random order."""
-    return _op("_shuffle")(data, **kwargs)
+    return _run("shuffle", _op("_shuffle"), data, **kwargs)
 
 
 def randint(low, high, shape=None, dtype=None, ctx=None, out=None, **kwargs):
     """Integers uniform on [low, high), int32 unless `dtype` says int64."""
     shape, dtype = _into(shape, dtype, out)
-    return _op("_random_randint")(low=low, high=high, **_given(shape=shape, dtype=dtype, ctx=ctx, out=out), **kwargs)
+    return _run("randint", _op("_random_randint"), low=low, high=high,
+                **_given(shape=shape, dtype=dtype, ctx=ctx, out=out), **kwargs)
+
+
+def _like(name, data, out, **kwargs):
+    return _run(f"{name}_like", _op(f"_random_{name}_like"), data, **_given(out=out), **kwargs)
 
 
 def uniform_like(data, low=0, high=1, out=None, **kwargs):
     """:func:`uniform` in shape, dtype and context of `data`."""
-    return _op("_random_uniform_like")(data, low=low, high=high, **_given(out=out), **kwargs)
+    return _like("uniform", data, out, low=low, high=high, **kwargs)
 
 
 def normal_like(data, loc=0, scale=1, out=None, **kwargs):
     """:func:`normal` in shape, dtype and context of `data`."""
-    return _op("_random_normal_like")(data, loc=loc, scale=scale, **_given(out=out), **kwargs)
+    return _like("normal", data, out, loc=loc, scale=scale, **kwargs)
 
 
 def exponential_like(data, lam=1, out=None, **kwargs):
     """Exponential with rate `lam` (mean 1 / lam), in shape, dtype and context of `data`."""
-    return _op("_random_exponential_like")(data, lam=lam, **_given(out=out), **kwargs)
+    return _like("exponential", data, out, lam=lam, **kwargs)
 
 
 def gamma_like(data, alpha=1, beta=1, out=None, **kwargs):
     """:func:`gamma` in shape, dtype and context of `data`."""
-    return _op("_random_gamma_like")(data, alpha=alpha, beta=beta, **_given(out=out), **kwargs)
+    return _like("gamma", data, out, alpha=alpha, beta=beta, **kwargs)
 
 
 def poisson_like(data, lam=1, out=None, **kwargs):
     """:func:`poisson` in shape, dtype and context of `data`."""
-    return _op("_random_poisson_like")(data, lam=lam, **_given(out=out), **kwargs)
+    return _like("poisson", data, out, lam=lam, **kwargs)
 
 
 def negative_binomial_like(data, k=1, p=1, out=None, **kwargs):
     """:func:`negative_binomial` in shape, dtype and context of `data`."""
-    return _op("_random_negative_binomial_like")(data, k=k, p=p, **_given(out=out), **kwargs)
+    return _like("negative_binomial", data, out, k=k, p=p, **kwargs)
 
 
 def generalized_negative_binomial_like(data, mu=1, alpha=1, out=None, **kwargs):
     """:func:`generalized_negative_binomial` in shape, dtype and context of `data`."""
-    return _op("_random_generalized_negative_binomial_like")(data, mu=mu, alpha=alpha, **_given(out=out), **kwargs)
+    return _like("generalized_negative_binomial", data, out, mu=mu, alpha=alpha, **kwargs)

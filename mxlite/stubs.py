@@ -128,9 +128,10 @@ def returns(record, array):
 def operator(name, record, array, indent="", method=False):
     """The definition of an operator's function, or of the fluent method: there the object is the first input."""
     symbolic = array == "Symbol"
-    extra = ["**node: Unpack[_Node]"] if symbolic else [
-        f"out: {array} | list[{array}] | None = None", "name: str | None = None"]
-    star = [] if symbolic else ["*"]
+    called = "name: str | None = None"
+    extra = [f"out: {array} | list[{array}] | None = None", called]
+    if symbolic:
+        extra = [called, "attr: Mapping[str, str] | None = None", "out: object = None", "**node: Unpack[_Node]"]
     result, doc = returns(record, array), record.__doc__
     names = list(record.params)
     if record.variadic:
@@ -147,13 +148,13 @@ def operator(name, record, array, indent="", method=False):
         ahead = names[:names.index(required[-1]) + 1] if required else []
         if all(n in required for n in ahead):
             fields = [parameter(n, record.params[n]) for n in names]
-            return definition(name, [*start, *given, *fields, *star, *extra], result, doc, indent)
+            return definition(name, [*start, *given, *fields, *extra], result, doc, indent)
     # A required parameter behind something optional: everything by position, or parameters by name.
     last = max(names.index(n) for n in required)
     by_position = [parameter(n, record.params[n], bare=i <= last) for i, n in enumerate(names)]
     by_name = [parameter(n, record.params[n]) for n in names]
     bare = [f"{n}: {array}" + ("" if n in needed else " | None") for n in inputs]
-    return [*definition(name, [*start, *bare, *by_position, *star, *extra], result, doc, indent, ["overload"]),
+    return [*definition(name, [*start, *bare, *by_position, *extra], result, doc, indent, ["overload"]),
             *definition(name, [*start, *given, "*", *by_name, *extra], result, "", indent, ["overload"])]
 
 

@@ -27,10 +27,8 @@ ALIASES = {
     "_Node": '''
 
 class _Node(TypedDict, total=False):
-    """What every operator's node takes beside inputs and parameters."""
+    """What every operator's node takes beside its name, inputs and parameters."""
 
-    name: str | None
-    attr: Mapping[str, str] | None
     ctx_group: str
     lr_mult: float
     wd_mult: float

@@ -1,19 +1,40 @@
 """Helpers for tests of networks and operators: random arrays, comparisons, gradients checked by differences."""
+import contextlib
+import functools
+import json
 import os
+import time
 
 import numpy as np
 
 from . import ndarray as nd
 from . import symbol as sym_module
+from .comparison import (
+    almost_equal,
+    assert_allclose,
+    assert_almost_equal,
+    assert_almost_equal_ignore_nan,
+    assert_almost_equal_with_err,
+    default_atols,
+    default_rtols,
+    host,
+    same,
+    same_array,
+    tolerances,
+)
 from .context import Context, current_context, num_gpus
+from .namespace import hinted as _hinted
 
 __all__ = ["default_context", "set_default_context", "default_dtype", "list_gpus", "rand_shape_2d", "rand_shape_3d",
            "rand_shape_nd", "rand_ndarray", "random_arrays", "same", "almost_equal", "assert_almost_equal",
            "assert_allclose", "assert_exception", "simple_forward", "numeric_grad", "check_numeric_gradient",
-           "check_symbolic_forward", "check_symbolic_backward"]
+           "check_symbolic_forward", "check_symbolic_backward", "same_array", "assert_almost_equal_with_err",
+           "assert_almost_equal_ignore_nan", "check_consistency", "check_speed", "environment",
+           "random_uniform_arrays", "random_sample", "retry", "same_symbol_structure", "default_rtols",
+           "default_atols", "default_numeric_eps"]
 
-_RTOL = {"float16": 1e-2, "float32": 1e-4, "float64": 1e-5}
-_ATOL = {"float16": 1e-1, "float32": 1e-3, "float64": 1e-20}
+__getattr__ = _hinted(__name__)
+
 _STEP = {"float16": 2.0 ** -6, "float32": 2.0 ** -9, "float64": 2.0 ** -14}
 
 
@@ -37,7 +58,7 @@ def default_dtype():
 
 
 def list_gpus():
-    """The numbers of the GPUs that can be used; empty without a GPU or without CuPy."""
+    """The numbers of the GPUs that can be used: none, as long as there is no GPU backend."""
     return list(range(num_gpus()))
 
 
@@ -70,61 +91,71 @@ def random_arrays(*shapes):
     return arrays[0] if len(arrays) == 1 else arrays
 
 
-def _host(array):
-    return array.asnumpy() if isinstance(array, nd.NDArray) else np.asarray(array)
+def default_numeric_eps():
+    """The width of the central differences of `check_numeric_gradient` for each dtype, a dict by numpy.dtype."""
+    return {np.dtype(name): step for name, step in _STEP.items()}
 
 
-def _tolerances(a, b, rtol, atol):
-    """Tolerances for a comparison: of the less precise of the two dtypes, where not given."""
-    names = [str(array.dtype) for array in (a, b)]
-    return tuple(max(table.get(name, 0) for name in names) if given is None else given
-                 for given, table in ((rtol, _RTOL), (atol, _ATOL)))
+def random_uniform_arrays(*shapes, low=0.0, high=1.0, dtype=None):
+    """A list with a NumPy array (float32), uniform on [low, high), for each shape."""
+    return [np.random.uniform(low, high, size=shape).astype(dtype or default_dtype()) for shape in shapes]
 
 
-def same(a, b):
-    """Whether `a` and `b` (NDArray or NumPy) have the same shape and values."""
-    return np.array_equal(_host(a), _host(b))
+def random_sample(population, k):
+    """`k` distinct elements of the sequence `population`, in random order."""
+    if not 0 <= k <= len(population):
+        raise AssertionError(f"{k} elements of {len(population)}")
+    return [population[i] for i in np.random.permutation(len(population))[:k]]
 
 
-def almost_equal(a, b, rtol=None, atol=None, equal_nan=False, use_broadcast=True):
-    """Whether ``|a - b| <= atol + rtol |b|`` everywhere. Tolerances default by dtype (float32: 1e-4 and 1e-3)."""
-    a, b = _host(a), _host(b)
-    if not use_broadcast and a.shape != b.shape:
-        return False
-    rtol, atol = _tolerances(a, b, rtol, atol)
-    return bool(np.allclose(a, b, rtol=rtol, atol=atol, equal_nan=equal_nan))
+def retry(n):
+    """A decorator for tests that depend on chance: up to `n` runs, until one raises no AssertionError."""
+    if n < 1:
+        raise AssertionError(f"retry({n}): at least once")
+
+    def decorate(test):
+        @functools.wraps(test)
+        def run(*args, **kwargs):
+            for left in reversed(range(n)):
+                try:
+                    return test(*args, **kwargs)
+                except AssertionError:
+                    if not left:
+                        raise
+        return run
+    return decorate
 
 
-def assert_almost_equal(a, b, rtol=None, atol=None, names=("a", "b"), equal_nan=False, use_broadcast=True,
-                        mismatches=(10, 10)):
-    """Raise AssertionError unless :func:`almost_equal`, telling how far off the worst element is and where.
+@contextlib.contextmanager
+def environment(*args):
+    """``with environment(name, value):`` or ``environment({name: value})``: these variables hold within the block.
 
-    `mismatches` is taken for MXNet's sake.
+    A value None unsets. What MXLITE_... and OMP_... variables say is read once, at import: see docs/environment.md.
     """
-    a, b = _host(a), _host(b)
-    if not use_broadcast and a.shape != b.shape:
-        raise AssertionError(f"{names[0]} has shape {a.shape}, {names[1]} has shape {b.shape}")
-    if almost_equal(a, b, rtol, atol, equal_nan):
-        return
-    rtol, atol = _tolerances(a, b, rtol, atol)
-    a, b = np.broadcast_arrays(a, b)
-    with np.errstate(all="ignore"):
-        wide_a, wide_b = a.astype("float64"), b.astype("float64")
-        error = np.abs(wide_a - wide_b) / (atol + rtol * np.abs(wide_b) + 1e-300)
-    error = np.where(a == b, 0, np.where(np.isnan(error), np.inf, error))
-    if equal_nan:
-        error = np.where(np.isnan(wide_a) & np.isnan(wide_b), 0, error)
-    worst = np.unravel_index(np.argmax(error), error.shape)
-    where = tuple(int(i) for i in worst)
-    raise AssertionError(
-        f"\nItems are not equal:\nError {error[worst]:f} exceeds tolerance rtol={rtol:e}, atol={atol:e} "
-        f"(mismatch {100 * np.mean(error > 1):f}%).\nLocation of maximum error: {where}, {names[0]}={a[worst]:.8f}, "
-        f"{names[1]}={b[worst]:.8f}\n ACTUAL: {a!r}\n DESIRED: {b!r}")
+    if len(args) not in (1, 2) or (len(args) == 1 and not isinstance(args[0], dict)):
+        raise AssertionError("environment takes a name and a value, or one dict of them")
+    wanted = args[0] if len(args) == 1 else {args[0]: args[1]}
+    before = {name: os.environ.get(name) for name in wanted}
+
+    def put(values):
+        for name, value in values.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+    try:
+        put(wanted)
+        yield
+    finally:
+        put(before)
 
 
-def assert_allclose(a, b, rtol=1e-07, atol=0, equal_nan=True):
-    """:func:`assert_almost_equal` with NumPy's tolerances."""
-    assert_almost_equal(a, b, rtol=rtol, atol=atol, equal_nan=equal_nan)
+def same_symbol_structure(sym1, sym2):
+    """Whether two symbols have the same operators in the same order, and the same edges; names do not count."""
+    first, second = (json.loads(sym.tojson()) for sym in (sym1, sym2))
+    shape = [[(node["op"], [edge[:2] for edge in node["inputs"]]) for node in net["nodes"]] for net in (first, second)]
+    return shape[0] == shape[1]
 
 
 def assert_exception(f, exception_type, *args, **kwargs):
@@ -148,7 +179,7 @@ def _by_name(names, values, what):
 
 
 def _arrays(values, ctx, dtype):
-    return {name: nd.array(_host(value), ctx=ctx, dtype=dtype) for name, value in values.items()}
+    return {name: nd.array(host(value), ctx=ctx, dtype=dtype) for name, value in values.items()}
 
 
 def _bind(sym, location, aux_states, ctx, dtype, grad_req):
@@ -214,7 +245,7 @@ def check_numeric_gradient(sym, location, aux_states=None, numeric_eps=None, rto
     arguments; `grad_nodes` a list of names, or a dict name -> request ("write", "add", "null"); default all.
     """
     names = sym.list_arguments()
-    location = {name: _host(value) for name, value in _by_name(names, location, "location").items()}
+    location = {name: host(value) for name, value in _by_name(names, location, "location").items()}
     requests = dict.fromkeys(names if grad_nodes is None else grad_nodes, "write")
     if isinstance(grad_nodes, dict):
         requests = dict(grad_nodes)
@@ -256,7 +287,7 @@ def check_symbolic_backward(sym, location, out_grads, expected, rtol=None, atol=
     if isinstance(out_grads, dict):
         out_grads = [out_grads[name] for name in sym.list_outputs()]
     if out_grads is not None:
-        out_grads = [nd.array(_host(grad), ctx=ctx or default_context(), dtype=dtype) for grad in out_grads]
+        out_grads = [nd.array(host(grad), ctx=ctx or default_context(), dtype=dtype) for grad in out_grads]
     executor.forward(is_train=True)
     executor.backward(out_grads)
     grads = {name: grad for name, grad in executor.grad_dict.items() if grad is not None}
@@ -269,3 +300,104 @@ def check_symbolic_backward(sym, location, out_grads, expected, rtol=None, atol=
         grad = grad - start[name] if request == "add" else grad
         assert_almost_equal(value, grad, rtol, atol, (f"EXPECTED_{name}", f"BACKWARD_{name}"), equal_nan=equal_nan)
     return grads
+
+
+def check_speed(sym, location=None, ctx=None, N=20, grad_req=None, typ="whole", **kwargs):
+    """Seconds that one pass of `sym` takes, the mean of `N`: forward and backward ("whole") or "forward" alone.
+
+    Arguments are `location` (a dict of NumPy arrays), or random for the shapes in `kwargs`, as simple_bind takes them.
+    """
+    if typ not in ("whole", "forward"):
+        raise ValueError(f'typ={typ!r} is neither "whole" nor "forward"')
+    shapes = kwargs if location is None else {name: value.shape for name, value in location.items()}
+    executor = sym.simple_bind(ctx=ctx or default_context(), grad_req=grad_req or "write", **shapes)
+    for name, array in executor.arg_dict.items():
+        if location is None:
+            array[:] = np.random.normal(size=array.shape)
+        elif name in location:
+            array[:] = np.asarray(location[name])
+
+    def once():
+        executor.forward(is_train=typ == "whole")
+        if typ == "whole":
+            executor.backward(out_grads=executor.outputs)
+
+    once()              # plans, and touches its memory for the first time
+    began = time.perf_counter()
+    for _ in range(N):
+        once()
+    return (time.perf_counter() - began) / N
+
+
+def check_consistency(sym, ctx_list, scale=1.0, grad_req="write", arg_params=None, aux_params=None, rtol=None,
+                      atol=None, raise_on_err=True, ground_truth=None, equal_nan=False, use_uniform=False,
+                      rand_type=np.float64):
+    """Raise AssertionError unless `sym` computes the same under each of `ctx_list`: outputs, and gradients too.
+
+    `ctx_list` holds dicts of simple_bind's arguments, ``{"ctx": mx.cpu(), "data": (2, 3), "type_dict": {...}}``; `sym`
+    may be a list of symbols, one for each. Arguments that `arg_params` lacks are normal with deviation `scale`, or
+    uniform on +-0.92 `scale`; auxiliary states that `aux_params` lacks are 0. The first of the most precise
+    executors, or the dict `ground_truth`, is what others are compared with, within tolerances of the less precise
+    dtype. Without `raise_on_err` differences are printed. Returns the dict that was compared with.
+    """
+    symbols = list(sym) if isinstance(sym, (list, tuple)) else [sym] * len(ctx_list)
+    if len(ctx_list) < 2 or len(symbols) != len(ctx_list):
+        raise AssertionError(f"{len(symbols)} symbols and {len(ctx_list)} contexts: there must be two at least")
+    outputs, names = symbols[0].list_outputs(), symbols[0].list_arguments()
+    if any(other.list_outputs() != outputs or other.list_arguments() != names for other in symbols):
+        raise AssertionError("the symbols differ in the names of their arguments or outputs")
+    execs = [one.simple_bind(grad_req=grad_req, **options) for one, options in zip(symbols, ctx_list)]
+    values, states = dict(arg_params or {}), dict(aux_params or {})
+    for name in sorted(names):
+        if name not in values:
+            shape = execs[0].arg_dict[name].shape
+            drawn = (np.random.uniform(-0.92 * scale, 0.92 * scale, shape) if use_uniform
+                     else np.random.normal(0, scale, shape))
+            values[name] = drawn.astype(rand_type)
+    for executor in execs:
+        for name, array in executor.arg_dict.items():
+            array[:] = values[name]
+        for name, array in executor.aux_dict.items():
+            array[:] = states.get(name, 0)
+        for array in executor.grad_arrays:
+            if array is not None:
+                array[:] = 0
+        executor.forward(is_train=False)
+
+    precision = [np.dtype(executor.outputs[0].dtype).itemsize for executor in execs]
+    best = precision.index(max(precision))
+    _compare(execs, best, ground_truth or execs[best].output_dict, outputs, rtol, atol, equal_nan, raise_on_err)
+    if grad_req == "null":
+        return ground_truth or execs[best].output_dict
+    for executor in execs:
+        executor.forward(is_train=True)
+    heads = []
+    for i, output in enumerate(execs[0].outputs):
+        least = min((executor.outputs[i].dtype for executor in execs), key=lambda dtype: np.dtype(dtype).itemsize)
+        heads.append(output.astype(least).asnumpy())
+    for executor, options in zip(execs, ctx_list):
+        executor.backward([nd.array(head, ctx=options["ctx"], dtype=output.dtype)
+                           for head, output in zip(heads, executor.outputs)])
+    truth = ground_truth or {**execs[best].output_dict, **execs[best].grad_dict}
+    _compare(execs, best, truth, outputs + names, rtol, atol, equal_nan, raise_on_err)
+    return truth
+
+
+def _compare(execs, best, truth, names, rtol, atol, equal_nan, raise_on_err):
+    """Compare outputs and gradients called `names` of all executors but number `best` with `truth`."""
+    for i, executor in enumerate(execs):
+        found = {**executor.output_dict, **executor.grad_dict}
+        for name in names if i != best else ():
+            if truth.get(name) is None or found.get(name) is None:
+                continue
+            # A float32 gradient of a float16 network is no better than that.
+            kind = min((array.dtype for array in (found[name], truth[name], executor.outputs[0])),
+                       key=lambda dtype: np.dtype(dtype).itemsize)
+            want, got = host(truth[name]), host(found[name])
+            try:
+                assert_almost_equal(got, want, *tolerances(got.astype(kind), want.astype(kind), rtol, atol),
+                                    (f"CONTEXT_{i}_{name}", f"CONTEXT_{best}_{name}"), equal_nan)
+            except AssertionError as error:
+                if raise_on_err:
+                    raise
+                print(error)

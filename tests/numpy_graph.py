@@ -101,8 +101,7 @@ def eager(graph, dtype=None):
         pending[entry] = dy if entry not in pending else pending[entry] + dy
     for entry, dy in zip(graph.symbol._entries, graph.heads):
         dy = dy.astype(values[entry].dtype)
-        if values[entry].dtype.kind == "f":
-            arrive(entry, dy)
+        arrive(entry, dy)
     for node in reversed(order):
         outs = [(node, i) for i in range(node.n_out)]
         if node.op is None or node.op.grad is None \
@@ -112,8 +111,7 @@ def eager(graph, dtype=None):
         for i in range(node.n_visible):
             if dys[i] is None:
                 dys[i] = np.zeros_like(values[outs[i]])
-        draws_again = R.Eager(is_train=graph.is_train if node.op.random else True)
-        dxs = node.op.grad(draws_again, R.Node(node.op, node.p, [values[e] for e in node.inputs],
+        dxs = node.op.grad(R.Eager(again=graph.is_train), R.Node(node.op, node.p, [values[e] for e in node.inputs],
                                                [values[e] for e in outs]), *dys)
         for e, dx in zip(node.inputs, dxs if isinstance(dxs, (tuple, list)) else [dxs]):
             if dx is not None:

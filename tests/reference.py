@@ -22,16 +22,20 @@ class Node:
 
 
 class Eager:
-    """The `F` of a `grad` rule: ``F.name(*arrays, **params)`` runs that record's reference at once."""
+    """The `F` of a `grad` rule: ``F.name(*arrays, **params)`` runs that record's reference at once.
 
-    def __init__(self, seed=7, step=1, is_train=True):
-        self.seed, self.step, self.is_train = seed, step, is_train
+    `again`: the mode of what runs as its forward node did (``_rng_of``); `is_train`: that of everything else.
+    """
+
+    def __init__(self, seed=7, step=1, is_train=True, again=True):
+        self.seed, self.step, self.is_train, self.again = seed, step, is_train, again
 
     def __getattr__(self, name):
         record = RECORDS[name]
 
         def call(*arrays, _rng_of=None, **params):
-            out = run(record, record.parse(params), arrays, is_train=self.is_train, seed=self.seed, step=self.step)
+            is_train = self.is_train if _rng_of is None else self.again
+            out = run(record, record.parse(params), arrays, is_train=is_train, seed=self.seed, step=self.step)
             return out[0] if len(out) == 1 else out
         return call
 

@@ -203,6 +203,21 @@ def test_symbol_notebook_shows_what_the_guides_show():
     assert not used - words - {"symbol"}, f"symbol.ipynb does not show {sorted(used - words)}"
 
 
+# -- environment variables ----------------------------------------------------------------------------------------
+def test_every_variable_is_in_the_table():
+    """What the package, the build, the tests, the benchmarks and the scripts read."""
+    table = (REPOSITORY / "docs/environment.md").read_text()
+    read = set()
+    for folder in ("mxlite", "tests", "benchmarks", "tutorials", ".ci"):
+        for path in (REPOSITORY / folder).rglob("*"):
+            if path.suffix in (".py", ".pyx", ".h", ".sh") or path.name == "run":
+                text = path.read_text()
+                read |= set(re.findall(r"\bMXLITE_[A-Z]+(?=\b)", text)) | set(re.findall(r"\$\{([A-Z]+):-", text))
+    read -= {n for n in read if re.fullmatch(r"MXLITE_[A-Z]+_H", n)}
+    assert {"MXLITE_ISA", "MXLITE_TORCH", "MXLITE_PLANT", "MXLITE_FUZZ", "KEEP", "PYTHON"} <= read
+    assert not [n for n in sorted(read) if f"`{n}`" not in table]
+
+
 # -- what is not there --------------------------------------------------------------------------------------------
 # Names in MXNet's module of operators that are no operators.
 NO_OPERATORS = {"CachedOp", "NDArrayBase"}

@@ -110,6 +110,30 @@ def test_arrays_on_disk(shuffle):
     assert epochs(mx.io.NDArrayIter(OnDisk(values), OnDisk(values), batch_size=2, shuffle=shuffle), 2) == expected
 
 
+@pytest.mark.parametrize("given, expected", [
+    ({"data": {"data": [[1, 2], [3, 4]]}, "label": {"y": [0, 1]}}, {"data": [[1, 2]], "y": [0]}),
+    ({"data": {"x": ((1, 2), (3, 4))}}, {"x": [[1, 2]]}),
+    ({"data": [[1, 2], [3, 4]]}, {"_0_data": [1], "_1_data": [3]}),
+    ({"data": [[[1, 2], [3, 4]]], "label": [[0, 1]]}, {"data": [[1, 2]], "softmax_label": [0]}),
+    ({"data": [range(2)]}, {"data": [0]}), ({"data": {"x": [True, False]}}, {"x": [1]}),
+    ({"data": {"x": [np.ones(2), np.zeros(2)]}}, {"x": [[1, 1]]})])
+def test_lists_of_numbers_are_arrays(given, expected):
+    it = mx.io.NDArrayIter(**given)
+    batch = it.next()
+    assert {d.name: a.asnumpy().tolist() for d, a in zip(it.provide_data + it.provide_label,
+                                                         batch.data + batch.label)} == expected
+    assert {d.dtype for d in it.provide_data + it.provide_label} == {np.float32}
+
+
+@pytest.mark.parametrize("label, message", [
+    ([0, 1], r"softmax_label has numbers in it: give numpy.array"), ((0.5, 1), "softmax_label has numbers in it"),
+    ([np.float32(1)], "numbers in it"), ({"y": [[1, 2], [3]]}, "for y, .*nested lists of numbers: "),
+    ({"y": ["a", "b"]}, "for y, "), ({"y": 3}, "'int'.* for y"), ({"y": None}, "'NoneType'.* for y")])
+def test_lists_that_are_no_arrays(label, message):
+    with pytest.raises(TypeError, match=message):
+        mx.io.NDArrayIter(np.zeros((2, 2)), label)
+
+
 @pytest.mark.parametrize("arguments, error", [
     ({"data": None}, AssertionError), ({"data": []}, AssertionError), ({"data": "text"}, TypeError),
     ({"data": np.zeros((3, 2)), "label": np.zeros(2)}, ValueError),

@@ -140,6 +140,22 @@ def test_config_makes_the_same_metric():
     assert mx.metric.create('["perplexity", {"ignore_label": 1}]').ignore_label == 1
 
 
+@pytest.mark.parametrize("metric, extra", [
+    (lambda: mx.metric.F1(), {}), (lambda: mx.metric.MCC(), {}), (lambda: mx.metric.PearsonCorrelation(), {}),
+    (lambda: mx.metric.Perplexity(ignore_label=0), {"ignore_label": 0}), (lambda: mx.metric.PCC(), {}),
+    (lambda: mx.metric.Accuracy(axis=2), {"axis": 2}), (lambda: mx.metric.TopKAccuracy(top_k=2), {"top_k": 2}),
+    # MXNet forgets these, and makes another metric from the config.
+    (lambda: mx.metric.F1(average="micro"), {"average": "micro"}),
+    (lambda: mx.metric.PearsonCorrelation(average="micro"), {"average": "micro"}),
+    (lambda: mx.metric.Perplexity(None, axis=1), {"ignore_label": None, "axis": 1})])
+def test_config_says_what_mxnets_says(metric, extra):
+    metric = metric()
+    config = metric.get_config()
+    assert config == {"metric": type(metric).__name__, "name": metric.name, "output_names": None, "label_names": None,
+                      **extra}
+    assert mx.metric.create(config).get_config() == config
+
+
 def test_subclass_that_keeps_no_global_value():
     class Ones(mx.metric.EvalMetric):
         def update(self, labels, preds):

@@ -126,6 +126,60 @@ def test_a_label_named_wrongly_warns():
         mx.mod.Module(network(), label_names=["y"])
 
 
+def two_labels():
+    x = mx.sym.Variable("data")
+    return mx.sym.Group([mx.sym.LinearRegressionOutput(mx.sym.FullyConnected(x, num_hidden=1, name=f"fc_{name}"),
+                                                       mx.sym.Variable(name), name=f"out_{name}")
+                         for name in ("la", "lb")])
+
+
+@pytest.mark.parametrize("symbol, options, labels, message", [
+    (network, {}, {"lab": Y}, r"labels are \['lab'\], but the network's are \['softmax_label'\].*paired by name"),
+    (network, {}, {"softmax_label": Y, "other": Y}, r"\['other', 'softmax_label'\].*\['softmax_label'\]"),
+    (network, {"label_names": None}, {"lab": Y}, r"\['lab'\].*\['softmax_label'\]"),
+    (two_labels, {"label_names": ["la", "lb"]}, {"lb": Y, "lc": Y}, r"\['lb', 'lc'\].*\['la', 'lb'\]"),
+    (network, {}, None, "trains on the label 'softmax_label', but train_data, a NDArrayIter, gives no label"),
+    (network, {"label_names": None}, {}, "trains on the label 'softmax_label'")])
+def test_training_needs_the_networks_labels(symbol, options, labels, message):
+    mod = mx.mod.Module(symbol(), **options)
+    with pytest.raises(ValueError, match=message):
+        mod.fit(mx.io.NDArrayIter(X, labels, 5), num_epoch=1)
+    assert not mod.params_initialized           # before anything was trained
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_labels_are_bound_by_name(training):
+    mod = mx.mod.Module(two_labels(), label_names=["la", "lb"])
+    with pytest.raises(ValueError, match=r"\['lc'\]"):
+        mod.bind([("data", (2, 4))], [("lc", (2, 1))], for_training=training)
+    assert not mod.binded
+    mod.bind([("data", (2, 4))], [("lb", (2, 1)), ("la", (2, 1))], for_training=training)
+    with pytest.raises(ValueError, match=r"\['la', 'lc'\]"):
+        mod.reshape([("data", (3, 4))], [("la", (3, 1)), ("lc", (3, 1))])
+    # Not all of them need to be given, and a network without a label takes any.
+    if training:
+        with pytest.warns(UserWarning, match="label_shapes"):
+            mod.reshape([("data", (3, 4))], [("lb", (3, 1))])
+    mx.mod.Module(features()).bind([("data", (2, 4))], [("anything", (2,))], for_training=False)
+
+
+def test_labels_of_a_batch_come_in_the_order_they_were_bound():
+    mod = mx.mod.Module(two_labels(), label_names=["la", "lb"])
+    mod.bind([("data", (2, 4))], [("lb", (2, 1)), ("la", (2, 1))])
+    mod.init_params(mx.init.Zero())
+    mod.forward(mx.io.DataBatch([mx.nd.zeros((2, 4))], [mx.nd.full((2, 1), 3), mx.nd.full((2, 1), 5)]), is_train=True)
+    mod.backward()
+    grads = mod._exec_group.execs[0].grad_dict
+    assert grads["fc_lb_bias"].asscalar() == -6 and grads["fc_la_bias"].asscalar() == -10
+
+
+def test_a_label_of_another_shape_is_named():
+    mod = bound()
+    wrong = mx.io.DataBatch([mx.nd.array(X[:6])], [mx.nd.array(Y[:6]).reshape((6, 1))])
+    with pytest.raises(mx.MXNetError, match=r"'softmax_label' is bound with shape \(6,\).*gives \(6, 1\)"):
+        mod.forward(wrong)
+
+
 @pytest.mark.parametrize("options", [{"data_names": ["x"]}, {"fixed_param_names": ["x"]}, {"state_names": ["x"]}])
 def test_unknown_names_raise(options):
     with pytest.raises(ValueError, match="'x' is not found"):
@@ -363,50 +417,6 @@ def test_shared_module():
     other.update()
     mod.forward(batch(0, 6), is_train=False)
     np.testing.assert_allclose(mod.get_outputs()[0].asnumpy(), probabilities(X[:6], values(other)), atol=1e-6)
-
-
-def bucket_network(key):
-    total = mx.sym.sum(mx.sym.Embedding(mx.sym.Variable("data"), input_dim=10, output_dim=2, name="emb"), axis=1)
-    return mx.sym.SoftmaxOutput(total, name="softmax"), ("data",), ("softmax_label",)
-
-
-def bucket_batch(key, tokens):
-    return mx.io.DataBatch([mx.nd.array([tokens] * 2)], [mx.nd.array([0, 1])], bucket_key=key,
-                           provide_data=[("data", (2, key))], provide_label=[("softmax_label", (2,))])
-
-
-def test_buckets_share_their_parameters():
-    mod = mx.mod.BucketingModule(bucket_network, default_bucket_key=4)
-    mod.bind([("data", (2, 4))], [("softmax_label", (2,))])
-    mod.init_params(mx.init.Zero())
-    mod.init_optimizer(optimizer_params={"learning_rate": 1.0})
-    for key in (4, 2, 4, 3):
-        mod.forward_backward(bucket_batch(key, list(range(key))))
-        assert mod.get_outputs()[0].shape == (2, 2)
-        mod.update()
-    weight = mod.get_params()[0]["emb_weight"].asnumpy()
-    # The two labels pull in opposite directions as long as both outputs are one half.
-    np.testing.assert_allclose(weight, 0, atol=1e-6)
-    one_sided = bucket_batch(2, [5, 6])
-    one_sided.label = [mx.nd.array([1, 1])]
-    mod.forward_backward(one_sided)
-    mod.update()
-    expected = np.zeros((10, 2))
-    expected[5:7] = [-0.5, 0.5]
-    np.testing.assert_allclose(mod.get_params()[0]["emb_weight"].asnumpy(), expected, atol=1e-6)
-    assert mod.symbol.list_arguments() == ["data", "emb_weight", "softmax_label"]
-
-
-def test_a_bucket_with_more_parameters_is_refused():
-    def network_of(key):
-        net = features() if key == 4 else mx.sym.FullyConnected(features(), num_hidden=2, name="more")
-        return mx.sym.SoftmaxOutput(net, name="softmax"), ("data",), ("softmax_label",)
-
-    mod = mx.mod.BucketingModule(network_of, default_bucket_key=4)
-    mod.bind([("data", (2, 4))], [("softmax_label", (2,))])
-    mod.init_params()
-    with pytest.raises(ValueError, match="more_bias, more_weight"):
-        mod.switch_bucket(5, [("data", (2, 4))], [("softmax_label", (2,))])
 
 
 def test_monitor_sees_outputs_and_parameters(caplog):

@@ -8,6 +8,7 @@ import sys
 import textwrap
 import time
 
+import numpy as np
 import pytest
 
 import mxlite as mx
@@ -110,6 +111,14 @@ def test_every_public_name_resolves():
     assert set(mx.__all__) <= set(dir(mx))
     with pytest.raises(AttributeError, match="no attribute 'gluonn'"):
         mx.gluonn  # noqa: B018
+
+
+def test_names_that_scripts_take_from_base():
+    assert mx.base.mx_real_t is np.float32 and mx.base.string_types == (str,)
+    for value in (1, 1.5, np.int8(1), np.float16(1)):
+        assert isinstance(value, mx.base.numeric_types)
+    assert isinstance(np.int64(1), mx.base.integer_types) and not isinstance(1.0, mx.base.integer_types)
+    assert mx.base.py_str(b"net") == mx.base.py_str("net") == "net"
 
 
 DOT = """

@@ -337,3 +337,20 @@ def test_module_trains_alike_where_parts_are_placed(context, group2ctxs):
 def test_module_refuses_other_groups(group2ctxs, error, text):
     with pytest.raises(error, match=text):
         mx.mod.Module(grouped_mlp(), group2ctxs=group2ctxs)
+
+
+def test_gradients_that_stop_on_another_context():
+    groups = {"b": mx.cpu(1)}
+    with mx.AttrScope(ctx_group="b"):
+        v, y = mx.sym.Variable("v"), mx.sym.Variable("y")
+        stopped = mx.sym.BlockGrad(v)
+        alone = mx.sym.sin(stopped)
+        both = mx.sym.Group([mx.sym.Dropout(stopped), mx.sym.sin(y)])
+    exe = alone.simple_bind(mx.cpu(0), group2ctx=groups, v=(2, 2))
+    exe.forward(is_train=True)
+    exe.backward(mx.nd.ones((2, 2), ctx=mx.cpu(1)))
+    assert (exe.grad_dict["v"].asnumpy() == 0).all()
+    exe = both.simple_bind(mx.cpu(0), group2ctx=groups, v=(2, 2), y=(2, 2))
+    exe.forward(is_train=True)
+    exe.backward([mx.nd.ones((2, 2), ctx=mx.cpu(1))] * 2)
+    assert (exe.grad_dict["v"].asnumpy() == 0).all() and (exe.grad_dict["y"].asnumpy() == 1).all()

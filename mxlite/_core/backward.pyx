@@ -18,6 +18,7 @@ cdef dict scripts = {}          # structure -> Script, oldest first
 cdef enum:
     SCRIPTS_KEPT = 64
 cdef dict functions = {}        # record -> OpFunction
+cdef frozenset SHAPE_ONLY = frozenset(("zeros_like", "ones_like", "shape_array", "size_array"))     # read no element
 
 
 cdef object function_of(op):
@@ -55,24 +56,35 @@ cdef list check_heads(heads):
     return entries
 
 
-cdef Indexed index_of(list entries):
-    """The recorded graph behind `entries`. MXNetError where an earlier backward released it."""
+cdef class Walk:
+    """The recorded graph behind some entries, and its nodes' arrays: another thread may release them meanwhile."""
+    cdef Indexed g
+    cdef list saved                     # row -> the arrays over the node's outputs
+    cdef list function                  # row -> its autograd.Function, or None
+
+
+cdef Walk walk(list entries):
+    """What lies behind `entries`. MXNetError where an earlier backward released it."""
     cdef TapeNode node
-    cdef Indexed g = Indexed(entries)
-    for node in g.nodes:
+    cdef Walk w = Walk.__new__(Walk)
+    w.g = Indexed(entries)
+    w.saved, w.function = [], []
+    for node in w.g.nodes:
         if node.released:
             raise MXNetError(f"backward: the graph that was recorded at {node.op.name} has been released by an earlier "
                              "backward(); pass retain_graph=True there to go through it again")
-    return g
+        w.saved.append(node.saved)
+        w.function.append(node.function)
+    return w
 
 
-cdef object script_for(Indexed g, list entries, list wrt):
-    """The script of the graph `g` behind `entries`, for the gradients of the variable rows `wrt`."""
-    cdef TapeNode node
+cdef object script_for(Walk w, list entries, list wrt):
+    """The script of the graph behind `entries`, for the gradients of the variable rows `wrt`."""
     cdef NDArrayBase a
+    cdef Indexed g = w.g
     cdef list shapes = [], dtypes = []
-    for node in g.nodes:
-        for a in node.saved:
+    for saved in w.saved:
+        for a in saved:
             shapes.append(a.shape)
             dtypes.append(a.dtype_name)
     key = (tuple([(n.op, n.p) for n in g.nodes]), tuple([tuple(e) for e in g.inputs]), tuple(g.heads), tuple(wrt),
@@ -112,16 +124,19 @@ cdef object make_script(Indexed g, list shapes, list dtypes, wrt):
         ids = {*step.inputs, *range(step.first, step.first + step.n_out)}
         step.dead = sorted(ids - used)
         used |= ids
-        read.update(step.inputs)
-        script.steps.insert(0, step)
+        if node.op.name not in SHAPE_ONLY:
+            read.update(step.inputs)
+        script.steps.append(step)
+    script.steps.reverse()
     script.heads = [g.entry(h) for h in heads]
     script.reads = read
     return script
 
 
-cdef int check_unchanged(Indexed g, reads) except -1:
+cdef int check_unchanged(Walk w, reads) except -1:
     """MXNetError where an array that the backward calls read was written since it was recorded."""
     cdef TapeNode node
+    cdef Indexed g = w.g
     cdef int row, i
     for row in range(len(g.nodes)):
         node = g.nodes[row]
@@ -129,9 +144,11 @@ cdef int check_unchanged(Indexed g, reads) except -1:
             continue
         for i in range(node.n_out):
             if g.row_ptr[row] + i in reads and node.changed(i):
-                raise MXNetError(f"backward: output {i} of {node.op.name}, shape {node.saved[i].shape}, was "
+                raise MXNetError(f"backward: output {i} of {node.op.name}, shape {w.saved[row][i].shape}, was "
                                  "overwritten after it was recorded, so its gradient cannot be computed")
-        n = len(node.inputs) - (len(node.op.aux_names(node.p)) if node.op.aux else 0)
+        n = len(node.inputs)
+        if node.op.aux:                         # calls and gradients move such states themselves
+            n -= len(node.op.aux_names(node.p))
         for i in range(n):
             if g.inputs[row][i] in reads and node.input_changed(i):
                 raise MXNetError(f"backward: input {i} of {node.op.name} was overwritten after it was recorded, so its "
@@ -139,22 +156,23 @@ cdef int check_unchanged(Indexed g, reads) except -1:
     return 0
 
 
-cdef list run(Indexed g, script, list head_grads, bint create_graph, bint train_mode, dict targets):
+cdef list run(Walk w, script, list head_grads, bint create_graph, bint train_mode, dict targets):
     """Run the script's steps; returns the entries' arrays. `targets`: entry -> array that it may be computed into."""
     cdef list values = [None] * script.n_entries
     cdef Step step
     cdef TapeNode node, drawn
     cdef NDArrayBase a, t
+    cdef Indexed g = w.g
     cdef int e, row, i, n_forward = len(g.nodes)
     for row in range(n_forward):
-        node = g.nodes[row]
-        for i in range(node.n_out):
-            a = node.saved[i]
+        i = 0
+        for a in w.saved[row]:
             if create_graph:                # a fresh array that knows its node, so that what follows is recorded
                 t = twin(a)
-                t._entry = (node, i)
+                t._entry = (g.nodes[row], i)
                 a = t
             values[g.row_ptr[row] + i] = a
+            i += 1
     for i, x in zip(script.heads, head_grads):
         values[i] = x
     was_recording, was_training = set_flag(True, create_graph), set_flag(False, train_mode)
@@ -168,7 +186,7 @@ cdef list run(Indexed g, script, list head_grads, bint create_graph, bint train_
                         inputs[i] = x.as_in_context(context)
             drawn = None if step.drawn < 0 else g.nodes[step.drawn]
             if step.run is None:
-                outputs = call_backward(drawn, inputs)
+                outputs = call_backward(w, step.drawn, inputs)
             else:
                 out = None
                 if step.n_out == 1 and targets is not None:
@@ -190,18 +208,19 @@ cdef list run(Indexed g, script, list head_grads, bint create_graph, bint train_
     return values
 
 
-cdef list call_backward(TapeNode node, list dys):
-    """The gradients that a recorded autograd.Function gives for its inputs, checked."""
-    function = node.function
+cdef list call_backward(Walk w, int row, list dys):
+    """The gradients that a recorded autograd.Function gives for its inputs, checked. It gets copies: what it does to
+    its arguments is its own business, and others read the same gradients."""
+    function = w.function[row]
     name = type(function).__name__
-    result = function.backward(*dys)
+    result = function.backward(*[copy(x) for x in dys])
     result = list(result) if isinstance(result, (list, tuple)) else [result]
-    if len(result) != len(node.inputs):
-        raise MXNetError(f"{name}.backward returned {len(result)} gradients for {len(node.inputs)} inputs")
-    for i, x in enumerate(result):
+    if len(result) != len(w.g.inputs[row]):
+        raise MXNetError(f"{name}.backward returned {len(result)} gradients for {len(w.g.inputs[row])} inputs")
+    for i, (x, (node, k)) in enumerate(zip(result, (<Node>w.g.nodes[row]).inputs)):
         if not isinstance(x, NDArrayBase):
             raise TypeError(f"{name}.backward: gradient {i} must be an NDArray, got {type(x).__name__}")
-        like = (<TapeNode>node.inputs[i][0]).saved[node.inputs[i][1]]
+        like = w.saved[w.g.row_of[node]][k]
         if x.shape != like.shape:
             raise MXNetError(f"{name}.backward: gradient {i} has shape {x.shape}, the input {like.shape}")
         if x.dtype_name != like.dtype_name:
@@ -230,18 +249,26 @@ cdef list head_arrays(heads, given):
 
 def backward(heads, head_grads, bint retain_graph, bint train_mode):
     """Gradients of `heads` into the arrays attached to every variable behind them."""
+    was = set_flag(True, False)             # called while recording, too: nothing of this is recorded
+    try:
+        backward_unrecorded(heads, head_grads, retain_graph, train_mode)
+    finally:
+        set_flag(True, was)
+
+
+cdef int backward_unrecorded(heads, head_grads, bint retain_graph, bint train_mode) except -1:
     cdef TapeNode node
     cdef list entries = check_heads(heads), given = head_arrays(heads, head_grads)
-    cdef Indexed g = index_of(entries)
-    wrt = [row for row, node in enumerate(g.nodes) if node.op is None and node.grad_req != "null"]
+    cdef Walk w = walk(entries)
+    wrt = [row for row, node in enumerate(w.g.nodes) if node.op is None and node.grad_req != "null"]
     if not wrt:
         raise MXNetError("backward: no array behind these was given a gradient; call attach_grad() on those that "
                          "should have one, before recording")
-    script = script_for(g, entries, wrt)
-    check_unchanged(g, script.reads)
-    values = run(g, script, given, False, train_mode, targets_of(g, script, wrt, given))
+    script = script_for(w, entries, wrt)
+    check_unchanged(w, script.reads)
+    values = run(w, script, given, False, train_mode, targets_of(w, script, wrt, given))
     for row in wrt:
-        node = g.nodes[row]
+        node = w.g.nodes[row]
         e = script.grads[row]
         if node.grad_req == "add":
             if e is not None:
@@ -251,20 +278,21 @@ def backward(heads, head_grads, bint retain_graph, bint train_mode):
         elif values[e] is not node.grad:
             node.grad.copy_from(values[e])
     if not retain_graph:
-        release(g)
+        release(w.g)
+    return 0
 
 
-cdef dict targets_of(Indexed g, script, wrt, given):
+cdef dict targets_of(Walk w, script, wrt, given):
     """entry -> the attached array that its gradient can be computed into: nobody reads it or its memory meanwhile."""
     cdef TapeNode node
     cdef NDArrayBase a
     cdef dict out = {}
     cdef set taken = set(), read = {id((<NDArrayBase>x).storage) for x in given}
-    for node in g.nodes:
-        for a in node.saved:
+    for saved in w.saved:
+        for a in saved:
             read.add(id(a.storage))
     for row in wrt:
-        node = g.nodes[row]
+        node = w.g.nodes[row]
         e = script.grads[row]
         a = node.grad
         if (e is not None and node.grad_req == "write" and e not in taken and e not in script.reads
@@ -277,45 +305,50 @@ cdef dict targets_of(Indexed g, script, wrt, given):
 
 def grad(heads, variables, head_grads, bint retain_graph, bint create_graph, bint train_mode):
     """New arrays: the gradients of `heads` with respect to the marked arrays `variables`."""
-    cdef TapeNode node
+    was = set_flag(True, create_graph)
+    try:
+        return grad_recorded(heads, variables, head_grads, retain_graph, create_graph, train_mode)
+    finally:
+        set_flag(True, was)
+
+
+cdef list grad_recorded(heads, variables, head_grads, bint retain_graph, bint create_graph, bint train_mode):
     cdef list entries = check_heads(heads), given = head_arrays(heads, head_grads), rows = [], out = []
-    cdef Indexed g = index_of(entries)
+    cdef Walk w = walk(entries)
     for i, x in enumerate(variables):
         entry = (<NDArrayBase?>x)._entry
         if entry is None or (<Node>entry[0]).op is not None:
             raise MXNetError(f"grad: variable {i} of shape {x.shape} has no gradient attached; call attach_grad() on "
                              "it before recording")
-        row = g.row_of.get(entry[0])
+        row = w.g.row_of.get(entry[0])
         if row is None:
             raise MXNetError(f"grad: variable {i} of shape {x.shape} cannot be reached from the heads")
         rows.append(row)
-    script = script_for(g, entries, sorted(set(rows)))
-    check_unchanged(g, script.reads)
-    values = run(g, script, given, create_graph, train_mode, None)
-    own = {*range(g.n_entries), *script.heads}          # entries whose memory is the graph's or the caller's
-    was = set_flag(True, create_graph)
-    try:
-        for row, x in zip(rows, variables):
-            e = script.grads[row]
-            if e is None:
-                new = empty(x.shape, x.dtype_name, x.context)
-                new.fill_zero()
-            else:
-                new = values[e]
-                if e in own:
-                    new = copy(new)
-                own.add(e)
-            out.append(new)
-    finally:
-        set_flag(True, was)
+    script = script_for(w, entries, sorted(set(rows)))
+    check_unchanged(w, script.reads)
+    values = run(w, script, given, create_graph, train_mode, None)
+    # Memory that is the graph's, the caller's or an earlier result's: a Function may give back what it was given.
+    own = {id((<NDArrayBase>a).storage) for saved in w.saved for a in saved}
+    own.update([id((<NDArrayBase>a).storage) for a in given])
+    for row, x in zip(rows, variables):
+        e = script.grads[row]
+        if e is None:
+            new = empty(x.shape, x.dtype_name, x.context)
+            new.fill_zero()
+        else:
+            new = values[e].as_in_context(x.context)
+            if id((<NDArrayBase>new).storage) in own:
+                new = copy(new)
+        own.add(id((<NDArrayBase>new).storage))
+        out.append(new)
     if not retain_graph:
-        release(g)
+        release(w.g)
     return out
 
 
 cdef object accumulate(to, value):
     op = RECORDS["_accumulate"]
-    function_of(op).apply(op.parse({}), (to, value), to)
+    function_of(op).apply(op.parse({}), (to, value.as_in_context(to.context)), to)
 
 
 cdef object copy(x):

@@ -200,6 +200,8 @@ def take(capsule):
         if t.strides != NULL and t.shape[i] != 1 and t.strides[i] != size and 0 not in shape:
             raise ValueError(f"the tensor of shape {shape} is not contiguous in memory: its strides are "
                              f"{tuple([t.strides[j] for j in range(t.ndim)])}; make a contiguous copy first")
+        if t.shape[i] and size > (<int64_t>1 << 58) // t.shape[i]:
+            raise MXNetError(f"the size of the tensor of shape {shape} overflows 64 bits")
         size *= t.shape[i]
     data = <char*>t.data + t.byte_offset
     size *= ITEMSIZE[<int>_dtypes.FLAG[kind]]

@@ -192,7 +192,7 @@ class Bound:
                 if i not in self.head_grad_arrays:
                     self.head_grad_arrays[i] = _nd.empty(shapes[e], dtypes[e], self._context_of(self.entries[i][0]))
                 pinned[g.entry((node, 0))] = self.head_grad_arrays[i]
-        contexts, places, arenas = self._contexts(g, made_for, n_forward, pinned)
+        contexts, places, arenas = self._contexts(g, made_for, n_forward, pinned, head_grads)
         launches = launches_for(g, rows, shapes, dtypes)
         workspaces = [launches[row].work if row in launches else 0 for row in rows]
         out = Lowered()
@@ -206,13 +206,15 @@ class Bound:
         out.head_grads = [i for i, (e, node) in enumerate(head_grads) if g.row_of[node] in needed]
         return out
 
-    def _contexts(self, g, made_for, n_forward, pinned):
+    def _contexts(self, g, made_for, n_forward, pinned, head_grads):
         """(context of every row, number of its arena by row, the arenas' contexts); one context: (None, None, it)."""
         if self.home is None:
             return None, None, [self.context]
         home = {g.nodes[row]: pinned[g.row_ptr[row]].context for row in range(n_forward, len(g.nodes))
                 if g.nodes[row].op is None and g.row_ptr[row] in pinned}
         home.update(self.home)
+        for i, (_, node) in enumerate(head_grads):      # those that nothing needs, too: dead nodes read them
+            home[node] = self._context_of(self.entries[i][0])
         contexts = contexts_of_rows(g, home, self.context, made_for, n_forward)
         arenas = list(dict.fromkeys(contexts))
         return contexts, [arenas.index(c) for c in contexts], arenas
@@ -314,9 +316,11 @@ class Bound:
             self._run(lowered, 0, lowered.program.boundary, redraw=self.drawn is None)
         self._run(lowered, lowered.program.boundary, lowered.program.n)
         self.state = (*mode, "spent")
-        for array in self.grads:
-            if array is not None:
+        for array, req in zip(self.grads, self.reqs):
+            if array is not None and req != "null":
                 array.touched()
+        for array in self.aux:
+            array.touched()
 
     def _run(self, lowered, begin, end, redraw=True):
         self.arena.last = self.token

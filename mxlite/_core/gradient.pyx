@@ -116,13 +116,16 @@ def gradient(Indexed g, list shapes, list dtypes, wrt, list made_for=None):
         for i in range(node.n_visible):
             if dys[i] is None and (node.n_visible > 1 or n_aux(node)):
                 dys[i] = F.zeros_like(n.outputs[i])
+        k = len(node.inputs) - n_aux(node)
         try:
-            result = node.op.grad(F, n, *dys)
+            if k and all([0 in s for s in n.in_shapes[:k]]):    # no elements: rules divide by their number
+                result = [F.zeros_like(e) for e in node.inputs[:k]]
+            else:
+                result = node.op.grad(F, n, *dys)
         except Exception as e:
             raise node_error(node, labels_of(node), n.in_shapes, f"its gradient cannot be built: {e}") from e
         result = list(result) if isinstance(result, list) or (
             isinstance(result, tuple) and not isinstance(result[0], Node)) else [result]
-        k = len(node.inputs) - n_aux(node)
         if len(result) != k:
             raise MXNetError(f"the gradient rule of {node.op.name} returns {len(result)} gradients for {k} inputs"
                              + where_text(node))

@@ -16,7 +16,7 @@ from mxlite._core.tape cimport RECORDING, TRAINING, TapeNode, adopt, any_entry, 
 from . import dtypes as _dtypes
 from .errors import MXNetError
 from .select import reference_call
-from ..ops.record import REQUIRED
+from ..ops.record import RECORDS, REQUIRED
 
 cdef enum:
     PLANS_KEPT = 8           # a parameter set keeps this many shapes
@@ -31,7 +31,6 @@ cdef class OpFunction:
     """A callable for one operator under one name."""
     cdef readonly object record
     cdef public str __name__
-    cdef public object __doc__
     cdef object face             # the module that reads arguments (``split``), shows signatures, and finds functions
     cdef dict plans              # parameter key -> list of CallPlan, most recent first
     cdef list plain              # plans of calls with arrays alone
@@ -41,7 +40,6 @@ cdef class OpFunction:
     def __init__(self, record, name, face):
         self.record, self.face = record, face
         self.__name__ = name
-        self.__doc__ = record.__doc__
         self.plans, self.plain, self.keyed = {}, [], []
         self.n_plain = -1
         if not record.variadic and not callable(record.inputs) and not record.dynamic:
@@ -52,6 +50,18 @@ cdef class OpFunction:
 
     def __reduce__(self):
         return self.face.get, (self.__name__,)
+
+    @property
+    def __doc__(self):
+        return self.face.describe(self.record, self.__name__)
+
+    @property
+    def __module__(self):
+        return self.face.__name__.removesuffix(".functions")
+
+    @property
+    def __qualname__(self):
+        return self.__name__
 
     @property
     def __signature__(self):
@@ -136,9 +146,7 @@ cdef class OpFunction:
         cdef CallPlan plan
         record = self.record
         cdef dict taken = dict(kwargs)
-        out = kwargs.pop("out", None)
-        kwargs.pop("name", None)
-        given, values, ctx = self.face.split(record, args, kwargs)
+        given, values, ctx, out = self.face.split(record, args, kwargs)
         inputs = tuple(given)
         dynamic = record.dynamic
         key = None
@@ -159,7 +167,7 @@ cdef class OpFunction:
         if key is not None:
             if found is None:
                 if len(self.plans) >= KEYS_KEPT:
-                    self.plans.pop(next(iter(self.plans)))
+                    self.plans.pop(next(iter(self.plans)), None)
                 found = self.plans.setdefault(key, [])
             remember(found, plan)
             if out is None and len(values) == len(taken) and len(args) == self.n_plain:
@@ -200,7 +208,7 @@ cdef class OpFunction:
             rng.seed, rng.step = drawn.seed, drawn.step
         if found is None:
             if len(self.plans) >= KEYS_KEPT:
-                self.plans.pop(next(iter(self.plans)))
+                self.plans.pop(next(iter(self.plans)), None)
             found = self.plans.setdefault(key, [])
         for plan in found:
             if plan.n_in == len(inputs) and plan.fits(inputs):
@@ -239,8 +247,11 @@ cdef class OpFunction:
                 outputs = self.run(plan, inputs, None, scalars, &rng, True)
                 for to, made in zip(out if isinstance(out, (list, tuple)) else [out], outputs):
                     (<NDArrayBase>to).copy_from(made)
-                    if mode & RECORDING:
+                    if mode & RECORDING and (<NDArrayBase>to).t.dtype == (<NDArrayBase>made).t.dtype:
                         adopt(to, made)
+                    elif mode & RECORDING and any_entry((made,)):
+                        cast = RECORDS["Cast"]
+                        record(cast, cast.parse({"dtype": to.dtype_name}), (made,), [to], 0, 0)
                 return outputs if whole else out
             a = None
         if plan.fn == NULL:
@@ -273,6 +284,8 @@ cdef class OpFunction:
         if outputs is None:
             if mode & RECORDING and any_entry(inputs):
                 record(self.record, self.called_with(plan, scalars), inputs, [a], rng.seed, rng.step)
+            for i in range(plan.n_aux):
+                (<NDArrayBase>inputs[len(inputs) - 1 - i]).storage.version += 1
             return [a] if whole else a
         result = self.finish(plan, inputs, outputs, out, scalars, rng)
         return outputs if whole else result
@@ -327,9 +340,12 @@ cdef class OpFunction:
         given = () if out is None else tuple(out) if isinstance(out, (list, tuple)) else (out,)
         if len(given) > plan.n_out:
             raise MXNetError(f"{self.__name__}: out has {len(given)} arrays, the operator {plan.n_visible} outputs")
-        for x in given:
+        for i, x in enumerate(given):
             if not isinstance(x, NDArrayBase):
                 raise TypeError(f"{self.__name__}: out must be an NDArray, got {type(x).__name__}")
+            for y in given[:i]:
+                if (<NDArrayBase>x).overlaps(y):
+                    raise MXNetError(f"{self.__name__}: two arrays in out share memory: each output needs its own")
         return given
 
     cdef bint clashes(self, CallPlan plan, int i, NDArrayBase a, tuple inputs):

@@ -58,9 +58,9 @@ def lower(g, rows, shapes, dtypes, plan, launches, pinned, arenas, mode, n_forwa
     their input's become no instruction at all.
     """
     bases = [arena.address for arena in arenas]
-    address = {}
+    address, owner = {}, {}             # owner: the array whose memory an entry lies in
     for e, array in pinned.items():
-        address[e] = array.address
+        address[e], owner[e] = array.address, array
     steps, kept_rows, boundary = [], [], None
     rng_ids = {}
     for step, row in enumerate(rows):
@@ -74,9 +74,10 @@ def lower(g, rows, shapes, dtypes, plan, launches, pinned, arenas, mode, n_forwa
             if e in address:
                 continue
             if plan.block_of[e] >= 0:
-                address[e] = bases[plan.home[plan.block_of[e]]] + plan.offset[plan.block_of[e]]
+                home = plan.home[plan.block_of[e]]
+                address[e], owner[e] = bases[home] + plan.offset[plan.block_of[e]], arenas[home]
             elif i in taken:                    # a view of a pinned entry
-                address[e] = address[ins[taken[i]]]
+                address[e], owner[e] = address[ins[taken[i]]], owner.get(ins[taken[i]])
             else:
                 address[e] = 0
         views = node.op.view(node.p) if callable(node.op.view) else node.op.view
@@ -95,9 +96,10 @@ def lower(g, rows, shapes, dtypes, plan, launches, pinned, arenas, mode, n_forwa
         kernel = launch.capsule
         if kernel is None:
             kernel = reference_call(
-                node.op, node.p, np, [view_at(a, s, dtypes[e]) for (a, s, _), e in zip(in_specs, ins)],
+                node.op, node.p, np, [view_at(a, s, dtypes[e], owner.get(e)) for (a, s, _), e in zip(in_specs, ins)],
                 [dtypes[e] for e in ins],
-                [view_at(a, s, dtypes[first + i]) if a or 0 in s else None for i, (a, s, _) in enumerate(out_specs)],
+                [view_at(a, s, dtypes[first + i], owner.get(first + i)) if a or 0 in s else None
+                 for i, (a, s, _) in enumerate(out_specs)],
                 dtypes[first:first + node.n_out], is_train, rng_id or 0, n_aux(node))
         work = 0
         if row in plan.workspace:

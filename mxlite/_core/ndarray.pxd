@@ -7,7 +7,7 @@ cdef class NDArrayBase:
     cdef mxl_tensor t
     cdef readonly Storage storage
     cdef readonly object context
-    cdef public object _entry            # (tape node, output index) that made the array while recording, or None
+    cdef readonly object _entry            # (tape node, output index) that made the array while recording, or None
     cdef object __weakref__
     cdef inline int64_t nbytes(self) noexcept
 

@@ -116,6 +116,10 @@ cdef NDArrayBase array_at(void* data, Storage storage, tuple shape, int dtype, o
     a.t.ndim, a.t.dtype, a.t.size = len(shape), dtype, 1
     for i in range(a.t.ndim):
         a.t.shape[i] = shape[i]
+        if a.t.shape[i] < 0:
+            raise MXNetError(f"shape {shape} has a negative dimension")
+        if a.t.shape[i] and a.t.size > (<int64_t>1 << 58) // a.t.shape[i]:
+            raise MXNetError(f"the size of shape {shape} overflows 64 bits")
         a.t.size *= a.t.shape[i]
     a.t.data, a.storage, a.context = data, storage, context
     return a
@@ -182,7 +186,7 @@ cdef class NDArrayBase:
         """Say that the memory was written from outside the operators."""
         self.storage.version += 1
 
-    def copy_from(self, NDArrayBase other):
+    def copy_from(self, NDArrayBase other not None):
         """Overwrite this array with `other`'s elements: equal shape, dtype converted where it differs."""
         if self.shape != other.shape:
             raise MXNetError(f"cannot copy an array of shape {other.shape} into one of shape {self.shape}")
@@ -195,9 +199,12 @@ cdef class NDArrayBase:
 
     def part(self, int64_t start, tuple shape):
         """An array over `shape` elements of this one's memory from element `start` on, contiguous; no copy."""
-        cdef NDArrayBase a = array_at(<char*>self.t.data + start * ITEMSIZE[self.t.dtype], self.storage, shape,
-                                      self.t.dtype, self.context)
-        if start < 0 or start + a.t.size > self.t.size:
+        cdef NDArrayBase a
+        if start < 0 or start > self.t.size:
+            raise IndexError(f"element {start} is outside an array of {self.t.size}")
+        a = array_at(<char*>self.t.data + start * ITEMSIZE[self.t.dtype], self.storage, shape, self.t.dtype,
+                     self.context)
+        if start + a.t.size > self.t.size:
             raise IndexError(f"elements {start} to {start + a.t.size} are outside an array of {self.t.size}")
         return a
 
@@ -206,13 +213,13 @@ cdef class NDArrayBase:
         memset(self.t.data, 0, self.nbytes())
         self.storage.version += 1
 
-    def overlaps(self, NDArrayBase other):
+    def overlaps(self, NDArrayBase other not None):
         """True where the two arrays share bytes."""
         cdef char* a = <char*>self.t.data
         cdef char* b = <char*>other.t.data
         return a < b + other.nbytes() and b < a + self.nbytes() and self.t.size > 0 and other.t.size > 0
 
 
-def view_at(size_t address, tuple shape, str dtype):
-    """A NumPy array over raw memory, for a reference that runs inside a program (which keeps the memory alive)."""
-    return numpy_at(<void*>address, shape, dtype, None)
+def view_at(size_t address, tuple shape, str dtype, NDArrayBase owner):
+    """A NumPy array over memory of `owner`, which it keeps alive: a reference may keep what it is given."""
+    return numpy_at(<void*>address, shape, dtype, None if owner is None else owner.storage)

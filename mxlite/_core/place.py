@@ -103,7 +103,10 @@ def contexts_of_rows(g, home, default, made_for, n_forward):
             waiting.append(row)
     if waiting:
         for row in range(len(g.nodes) - 1, n_forward - 1, -1):
-            for child, _ in g.nodes[row].inputs if out[row] is not None and g.nodes[row].op.name != COPY else ():
+            node = g.nodes[row]
+            if node.op is None or node.op.name == COPY or out[row] is None:
+                continue
+            for child, _ in node.inputs:
                 if out[g.row_of[child]] is None:
                     out[g.row_of[child]] = out[row]
     out = [default if c is None else c for c in out]

@@ -17,7 +17,7 @@ class _Source:
     def __init__(self, name, array):
         self.name = name
         self.array = array if isinstance(array, nd.NDArray) else self._readable(name, array)
-        self.shape = tuple(array.shape)
+        self.shape = tuple(self.array.shape)
         self.dtype = array.dtype if isinstance(array, nd.NDArray) else np.float32
         self._host = None
 
@@ -25,7 +25,14 @@ class _Source:
     def _readable(name, array):
         if hasattr(array, "shape") and hasattr(array, "dtype") and hasattr(array, "__getitem__"):
             return array
-        raise TypeError(f"Invalid type '{type(array)}' for {name}, should be NDArray, numpy.ndarray or h5py.Dataset")
+        reason = ""
+        if isinstance(array, (list, tuple, range)) or hasattr(array, "__array__"):
+            try:
+                return np.array(array, dtype=np.float32)
+            except (TypeError, ValueError) as error:        # ragged, or of things that are no numbers
+                reason = f": {error}"
+        raise TypeError(f"Invalid type '{type(array)}' for {name}, should be NDArray, numpy.ndarray or h5py.Dataset, "
+                        f"or nested lists of numbers{reason}")
 
     def slice(self, start, stop):
         """Rows [start, stop) as they lie, as an NDArray."""
@@ -54,6 +61,9 @@ def _sources(data, default_name, required):
     if isinstance(data, (list, tuple)):
         if required and not data:
             raise AssertionError("NDArrayIter needs data, but the list is empty")
+        if any(isinstance(array, (int, float, np.generic)) for array in data):
+            raise TypeError(f"a list is taken for a list of arrays, but {default_name} has numbers in it: give "
+                            "numpy.array([...]), or a list in a list")
         several = len(data) > 1
         return [_Source(f"_{i}_{default_name}" if several else default_name, array) for i, array in enumerate(data)]
     if isinstance(data, dict):
@@ -65,6 +75,8 @@ def _sources(data, default_name, required):
 
 class NDArrayIter(DataIter):
     """Batches of `batch_size` rows of `data` and `label`: an array, a list of arrays, or a dict name -> array.
+
+    In a list or a dict nested lists of numbers are arrays too.
 
     Arrays have the instances along axis 0, all equally many (else ValueError); NDArrays keep dtype and context, others
     become float32. A list of one array is named `data_name` or `label_name`, several ``_0_data``, ``_1_data``, ...

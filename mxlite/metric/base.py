@@ -44,7 +44,7 @@ class EvalMetric:
         return f"EvalMetric: {dict(self.get_name_value())}"
 
     def get_config(self):
-        """A dict from which `create` makes the same metric."""
+        """A dict from which `create` makes the same metric; some leave out what has its default value."""
         return {**self._kwargs, "metric": type(self).__name__, "name": self.name, "output_names": self.output_names,
                 "label_names": self.label_names}
 

@@ -36,10 +36,8 @@ class TopKAccuracy(EvalMetric):
             raise AssertionError("Please use Accuracy if top_k is no more than 1")
         super().__init__(name, top_k=top_k, output_names=output_names, label_names=label_names, has_global_stats=True)
         self.top_k = top_k
-        self.name += f"_{top_k}"
-
-    def get_config(self):
-        return {**super().get_config(), "name": self.name.removesuffix(f"_{self.top_k}")}
+        # The name in `get_config` has it already.
+        self.name = self.name.removesuffix(f"_{top_k}") + f"_{top_k}"
 
     def update(self, labels, preds):
         labels, preds = check_label_shapes(labels, preds, True)
@@ -94,7 +92,7 @@ class _TwoClass(EvalMetric):
         super().__init__(name, output_names=output_names, label_names=label_names, has_global_stats=True)
 
     def get_config(self):
-        return {**super().get_config(), "average": self.average}
+        return {**super().get_config(), **({} if self.average == "macro" else {"average": self.average})}
 
     def update(self, labels, preds):
         labels, preds = check_label_shapes(labels, preds, True)

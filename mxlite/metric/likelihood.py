@@ -55,7 +55,7 @@ class Perplexity(EvalMetric):
         self.axis = axis
 
     def get_config(self):
-        return {**super().get_config(), "axis": self.axis}
+        return {**super().get_config(), **({} if self.axis == -1 else {"axis": self.axis})}
 
     def update(self, labels, preds):
         labels, preds = check_label_shapes(labels, preds, True)

@@ -67,7 +67,7 @@ class PearsonCorrelation(EvalMetric):
         super().__init__(name, output_names=output_names, label_names=label_names, has_global_stats=True)
 
     def get_config(self):
-        return {**super().get_config(), "average": self.average}
+        return {**super().get_config(), **({} if self.average == "macro" else {"average": self.average})}
 
     def reset_micro(self):
         """Forget the running moments."""

@@ -50,6 +50,7 @@ class BaseModule:
         self.params_initialized = False
         self.optimizer_initialized = False
         self._symbol = None
+        self._label_inputs = []         # the network's inputs that are labels
 
     def _need(self, *states):
         """Raise AssertionError unless the module has come through these states."""
@@ -174,9 +175,16 @@ class BaseModule:
         Each epoch runs forward, backward and update for every batch of `train_data`, logs ``Epoch[%d] Train-...`` and
         ``Time cost``, and scores `eval_data` by `validation_metric` (`eval_metric` if None). Batch callbacks get a
         :class:`BatchEndParam`, epoch callbacks (epoch, symbol, arg_params, aux_params).
+
+        ValueError, before anything is trained, where `train_data` gives no label or one of another name than the
+        network's.
         """
         if num_epoch is None:
             raise AssertionError("please specify number of epochs")
+        # None leaves open what the batches hold; an empty list says that they hold none.
+        if self._label_inputs and train_data.provide_label is not None and not train_data.provide_label:
+            raise ValueError(f"the network trains on the label {', '.join(map(repr, self._label_inputs))}, but "
+                             f"train_data, a {type(train_data).__name__}, gives no label")
         self.bind(data_shapes=train_data.provide_data, label_shapes=train_data.provide_label, for_training=True,
                   force_rebind=force_rebind)
         if monitor is not None:

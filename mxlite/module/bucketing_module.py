@@ -1,8 +1,13 @@
 """BucketingModule: a family of graphs over one set of parameters, the batch saying which to run."""
 import logging
+import os
 
+import numpy as np
+
+from .. import ndarray as nd
+from .. import symbol as sym
 from ..context import cpu
-from ..model import load_checkpoint
+from ..model import load_params
 from .base_module import DEFAULT_INITIALIZER, BaseModule
 from .module import Module
 
@@ -34,7 +39,9 @@ class BucketingModule(BaseModule):
         self._monitor = None
         self._loaded = None
         self._generated = {}
-        self._module(default_bucket_key)        # wrong names are found now, not at the first batch
+        self._given = []                        # keys of the buckets whose symbols were loaded
+        # Wrong names are found now, not at the first batch.
+        self._label_inputs = self._module(default_bucket_key)._label_inputs
 
     def _call_sym_gen(self, key):
         if key not in self._generated:
@@ -47,20 +54,64 @@ class BucketingModule(BaseModule):
 
     @staticmethod
     def load(prefix, epoch, sym_gen=None, default_bucket_key=None, **kwargs):
-        """A module with the parameters in ``prefix-NNNN.params``; `kwargs` are the constructor's."""
-        _, arg_params, aux_params = load_checkpoint(prefix, epoch)
-        mod = BucketingModule(sym_gen, default_bucket_key, **kwargs)
-        mod._loaded = arg_params, aux_params
-        mod.params_initialized = True
-        return mod
+        """A module from what `save_checkpoint` wrote: buckets that were saved have the symbols of their files.
 
-    def save_checkpoint(self, prefix, epoch, remove_amp_cast=True):
-        """Write the default bucket's symbol to ``prefix-symbol.json`` and the parameters to ``prefix-NNNN.params``."""
-        self._call_sym_gen(self._default_bucket_key)[0].save(f"{prefix}-symbol.json",
-                                                             remove_amp_cast=remove_amp_cast)
-        path = f"{prefix}-{epoch:04d}.params"
-        self.save_params(path)
-        logging.info('Saved checkpoint to "%s"', path)
+        `sym_gen` gives the names of their inputs, and other buckets; `kwargs` are the constructor's. Without a file
+        ``prefix.buckets`` all symbols come from `sym_gen`. ValueError where the default bucket was not saved.
+        """
+        if sym_gen is None:
+            raise AssertionError("loading a BucketingModule needs sym_gen")
+        symbols = {}
+        if os.path.exists(f"{prefix}.buckets"):
+            keys = [int(key) for key in nd.load(f"{prefix}.buckets")[0].asnumpy()]
+            if default_bucket_key not in keys:
+                raise ValueError(f"default_bucket_key={default_bucket_key!r} is not one of the buckets {keys} in "
+                                 f"{prefix}.buckets")
+            symbols = {key: (sym.load(f"{prefix}-{key}-symbol.json"), *sym_gen(key)[1:]) for key in keys}
+        mod = BucketingModule(sym_gen, default_bucket_key, **kwargs)
+        return mod._with(symbols, *load_params(prefix, epoch))
+
+    @staticmethod
+    def load_dict(sym_dict=None, sym_gen=None, default_bucket_key=None, arg_params=None, aux_params=None, **kwargs):
+        """A module with the symbols of `sym_dict` (bucket key -> Symbol) and these parameters (name -> NDArray).
+
+        `sym_gen` gives the names of their inputs, by its answer for the default bucket, and the buckets that
+        `sym_dict` lacks; `kwargs` are the constructor's. AssertionError for an argument that is missing.
+        """
+        needed = {"sym_dict": sym_dict, "arg_params": arg_params, "aux_params": aux_params,
+                  "default_bucket_key": default_bucket_key, "sym_gen": sym_gen}
+        for name, value in needed.items():
+            if value is None:
+                raise AssertionError(f"BucketingModule.load_dict needs {name}")
+        names = sym_gen(default_bucket_key)[1:]
+        mod = BucketingModule(sym_gen, default_bucket_key, **kwargs)
+        return mod._with({key: (symbol, *names) for key, symbol in sym_dict.items()}, arg_params, aux_params)
+
+    def _with(self, generated, arg_params, aux_params):
+        """This module with `generated` (key -> what sym_gen would return) and parameters, not bound yet."""
+        self._generated.update(generated)
+        self._given = list(generated)
+        self._label_inputs = self._module(self._default_bucket_key)._label_inputs
+        self._loaded = arg_params, aux_params
+        self.params_initialized = True
+        return self
+
+    def save_checkpoint(self, prefix, epoch, remove_amp_cast=False):
+        """Write the parameters to ``prefix-NNNN.params`` and each bucket's symbol to ``prefix-KEY-symbol.json``.
+
+        The keys of the buckets so far go to ``prefix.buckets``; they must be integers, else ValueError.
+        AssertionError before `bind`.
+        """
+        keys = list(dict.fromkeys([*self._buckets, *self._given]))
+        if not keys:
+            raise AssertionError("a BucketingModule without buckets can not be saved: call bind first")
+        if not all(isinstance(key, (int, np.integer)) for key in keys):
+            raise ValueError(f"the file {prefix}.buckets holds integers, but the keys of the buckets are {keys}; "
+                             "save_params writes the parameters alone")
+        self.save_params(f"{prefix}-{epoch:04d}.params")
+        for key in keys:
+            self._call_sym_gen(key)[0].save(f"{prefix}-{key}-symbol.json", remove_amp_cast=remove_amp_cast)
+        nd.save(f"{prefix}.buckets", nd.array(keys, dtype="int32"))
 
     @property
     def symbol(self):

@@ -68,6 +68,15 @@ def _assign(target, source):
         target[:] = source
 
 
+def _load(name, target, source):
+    """`_assign` to the input `name`. MXNetError naming it where the shapes do not agree."""
+    try:
+        _assign(target, source)
+    except (MXNetError, ValueError) as error:
+        raise MXNetError(f"{name!r} is bound with shape {tuple(target.shape)}, but the batch gives "
+                         f"{tuple(source.shape)}: {error}") from None
+
+
 class _Bound:
     """The executors of one set of input shapes, and their input arrays by name, both a list over devices."""
 
@@ -288,7 +297,7 @@ class DataParallelExecutorGroup:
                 names = [d.name for d in descs] if descs else names
                 for name, array in zip(names, arrays or ()):
                     if name in inputs:
-                        _assign(inputs[name], _take(array, rows, self._axis.get(name, 0)) if split else array)
+                        _load(name, inputs[name], _take(array, rows, self._axis.get(name, 0)) if split else array)
         for executor in self._now.execs:
             executor.forward(is_train=self.for_training if is_train is None else is_train)
 

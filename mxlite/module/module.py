@@ -71,6 +71,7 @@ class Module(BaseModule):
         self._spare_labels = [name for name in self._arg_names if name.endswith("_label") and name not in inputs
                               and "__init__" not in attrs.get(name, ())]
         inputs.update(self._spare_labels)
+        self._label_inputs = [name for name in self._label_names if name in self._arg_names] + self._spare_labels
         self._param_names = [name for name in self._arg_names if name not in inputs]
         self._arg_params = self._aux_params = None
         self._params_dirty = False              # devices hold newer values than _arg_params, _aux_params
@@ -151,6 +152,7 @@ class Module(BaseModule):
             raise ValueError("Data provided by data_shapes don't match names specified by data_names "
                              f"({data_shapes} vs. {self._data_names})")
         label_shapes = as_descs(label_shapes) if label_shapes else None
+        self._check_labels(label_shapes or ())
         if label_shapes and sorted(self._label_names) != sorted(desc.name for desc in label_shapes):
             if self.for_training:
                 warnings.warn("Data provided by label_shapes don't match names specified by label_names "
@@ -158,6 +160,19 @@ class Module(BaseModule):
         self._data_shapes, self._label_shapes = data_shapes, label_shapes
         known = [desc for desc in label_shapes or () if desc.name in self._arg_names]
         self._exec_group.reshape(data_shapes, known)
+
+    def _check_labels(self, label_shapes):
+        """ValueError for a label under a name that is no input of a network with labels.
+
+        Paired by position it would train on whatever stands there. A network that has no label at all takes any,
+        which then only the metric sees.
+        """
+        strangers = [desc.name for desc in label_shapes if desc.name not in self._arg_names]
+        if strangers and self._label_inputs:
+            given = [desc.name for desc in label_shapes]
+            raise ValueError(f"the data's labels are {given}, but the network's are {self._label_inputs}, and labels "
+                             "are paired by name: rename the data's (an iterator's label_name, or the keys of its "
+                             "dict), or the network's (and say so in Module's label_names)")
 
     def bind(self, data_shapes, label_shapes=None, for_training=True, inputs_need_grad=False, force_rebind=False,
              shared_module=None, grad_req="write"):

@@ -33,7 +33,7 @@ def __getattr__(name):
         return random
     if name == "linalg":
         return _import_module(f"{__name__}.linalg")     # `from . import` would ask this function again
-    function = _functions.get(name)
+    function = _namespace.operator(__name__, _functions.get, name)
     globals()[name] = function
     return function
 

@@ -182,48 +182,48 @@ class NDArray:
 
     def __truediv__(self, other: _Value) -> NDArray: ...
 
-    def abs(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def abs(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """Magnitude of x."""
 
     @property
     def address(self) -> int:
         """Where the data lies, as an int."""
 
-    def arccos(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def arccos(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """Inverse cosine, in [0, pi]; NaN outside of [-1, 1]."""
 
-    def arccosh(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def arccosh(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """Inverse hyperbolic cosine; NaN below 1."""
 
-    def arcsin(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def arcsin(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """Inverse sine, in [-pi/2, pi/2]; NaN outside of [-1, 1]."""
 
-    def arcsinh(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def arcsinh(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """Inverse hyperbolic sine."""
 
-    def arctan(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def arctan(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """Inverse tangent, in [-pi/2, pi/2]."""
 
-    def arctanh(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def arctanh(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """Inverse hyperbolic tangent; NaN outside of [-1, 1]."""
 
     def argmax(
-        self, axis: int | None = None, keepdims: bool = False, *, out: NDArray | list[NDArray] | None = None,
+        self, axis: int | None = None, keepdims: bool = False, out: NDArray | list[NDArray] | None = None,
         name: str | None = None,
     ) -> NDArray:
         """Position of the largest element along `axis`."""
 
-    def argmax_channel(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def argmax_channel(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """Position of the largest element along axis 1."""
 
     def argmin(
-        self, axis: int | None = None, keepdims: bool = False, *, out: NDArray | list[NDArray] | None = None,
+        self, axis: int | None = None, keepdims: bool = False, out: NDArray | list[NDArray] | None = None,
         name: str | None = None,
     ) -> NDArray:
         """Position of the smallest element along `axis`."""
 
     def argsort(
-        self, axis: int | None = -1, is_ascend: bool = True, dtype: _DType = "float32", *,
+        self, axis: int | None = -1, is_ascend: bool = True, dtype: _DType = "float32",
         out: NDArray | list[NDArray] | None = None, name: str | None = None,
     ) -> NDArray:
         """Indices, in `dtype`, that put `data` in order along `axis`."""
@@ -258,8 +258,7 @@ class NDArray:
         """The gradients of this array into the ``grad`` of those that it was computed from while recording."""
 
     def broadcast_axes(
-        self, axis: _Shape = (), size: _Shape = (), *, out: NDArray | list[NDArray] | None = None,
-        name: str | None = None,
+        self, axis: _Shape = (), size: _Shape = (), out: NDArray | list[NDArray] | None = None, name: str | None = None,
     ) -> NDArray:
         """The input with the axes `axis`, of size 1, repeated `size` times."""
 
@@ -269,14 +268,14 @@ class NDArray:
     def broadcast_to(self, shape: _Shape) -> NDArray:
         """This array repeated to `shape`; axes that it lacks come first."""
 
-    def cbrt(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def cbrt(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """Cube root."""
 
-    def ceil(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def ceil(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """Smallest integer not below x."""
 
     def clip(
-        self, a_min: float, a_max: float, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+        self, a_min: float, a_max: float, out: NDArray | list[NDArray] | None = None, name: str | None = None,
     ) -> NDArray:
         """x limited to [a_min, a_max]; NaN stays NaN."""
 
@@ -292,21 +291,21 @@ class NDArray:
     def copyto(self, other: NDArray | Context) -> NDArray:
         """Copy into the NDArray `other` (equal shape, dtype converted), or to the Context `other` as a new array."""
 
-    def cos(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def cos(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """Cosine of x in radians."""
 
-    def cosh(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def cosh(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """Hyperbolic cosine."""
 
     @property
     def ctx(self) -> Context:
         """The device."""
 
-    def degrees(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def degrees(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """Radians to degrees."""
 
     def depth_to_space(
-        self, block_size: int, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+        self, block_size: int, out: NDArray | list[NDArray] | None = None, name: str | None = None,
     ) -> NDArray:
         """Channels become places: (n, c * b * b, h, w) to (n, c, h * b, w * b) for blocks of edge b = ..."""
 
@@ -314,7 +313,7 @@ class NDArray:
         """This array's memory without any record of how it was computed."""
 
     def diag(
-        self, k: int = 0, axis1: int = 0, axis2: int = 1, *, out: NDArray | list[NDArray] | None = None,
+        self, k: int = 0, axis1: int = 0, axis2: int = 1, out: NDArray | list[NDArray] | None = None,
         name: str | None = None,
     ) -> NDArray:
         """Diagonal `k`."""
@@ -327,28 +326,28 @@ class NDArray:
     def dtype_name(self) -> str:
         """The dtype as a name, ``'float32'``."""
 
-    def exp(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def exp(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """e to the power x."""
 
     def expand_dims(self, axis: int, inplace: bool = False) -> NDArray:
         """One more axis of length 1, at `axis`."""
 
-    def expm1(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def expm1(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """exp(x) - 1, exact for small x."""
 
     def fill_zero(self) -> None:
         """NDArrayBase.fill_zero(self)"""
 
-    def fix(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def fix(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """x without its fraction: the integer nearest to x toward zero."""
 
     def flatten(self, inplace: bool = False) -> NDArray:
         """Two axes: the first, and all others joined."""
 
-    def flip(self, axis: _Shape, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def flip(self, axis: _Shape, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """`data` with the order along each of `axis` turned round; an axis named twice stays as it is."""
 
-    def floor(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def floor(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """Largest integer not above x."""
 
     @property
@@ -358,50 +357,50 @@ class NDArray:
     def item(self) -> Any:
         """The one element as a Python number."""
 
-    def log(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def log(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """Natural logarithm."""
 
-    def log10(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def log10(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """Logarithm to base 10."""
 
-    def log1p(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def log1p(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """log(1 + x), exact for small x."""
 
-    def log2(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def log2(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """Logarithm to base 2."""
 
     def log_softmax(
         self, axis: int = -1, temperature: float | None = None, dtype: _DType | None = None, use_length: bool = False,
-        *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+        out: NDArray | list[NDArray] | None = None, name: str | None = None,
     ) -> NDArray:
         """Logarithm of softmax, without overflow or loss of small values."""
 
     def max(
-        self, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False, *,
+        self, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False,
         out: NDArray | list[NDArray] | None = None, name: str | None = None,
     ) -> NDArray:
         """Largest element over `axis`; NaN where there is one."""
 
     def mean(
-        self, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False, *,
+        self, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False,
         out: NDArray | list[NDArray] | None = None, name: str | None = None,
     ) -> NDArray:
         """Arithmetic mean over `axis`; integers are truncated; NaN of no elements."""
 
     def min(
-        self, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False, *,
+        self, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False,
         out: NDArray | list[NDArray] | None = None, name: str | None = None,
     ) -> NDArray:
         """Smallest element over `axis`; NaN where there is one."""
 
     def nanprod(
-        self, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False, *,
+        self, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False,
         out: NDArray | list[NDArray] | None = None, name: str | None = None,
     ) -> NDArray:
         """Product over `axis` that counts NaN as 1."""
 
     def nansum(
-        self, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False, *,
+        self, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False,
         out: NDArray | list[NDArray] | None = None, name: str | None = None,
     ) -> NDArray:
         """Sum over `axis` that counts NaN as 0."""
@@ -411,7 +410,7 @@ class NDArray:
         """Number of axes."""
 
     def norm(
-        self, ord: int = 2, axis: _Shape | None = None, out_dtype: _DType | None = None, keepdims: bool = False, *,
+        self, ord: int = 2, axis: _Shape | None = None, out_dtype: _DType | None = None, keepdims: bool = False,
         out: NDArray | list[NDArray] | None = None, name: str | None = None,
     ) -> NDArray:
         """1-norm (sum of magnitudes) or 2-norm (root of the sum of squares) over `axis`."""
@@ -420,19 +419,19 @@ class NDArray:
         """NDArrayBase.numpy_view(self)"""
 
     def one_hot(
-        self, depth: int, on_value: float = 1.0, off_value: float = 0.0, dtype: _DType = "float32", *,
+        self, depth: int, on_value: float = 1.0, off_value: float = 0.0, dtype: _DType = "float32",
         out: NDArray | list[NDArray] | None = None, name: str | None = None,
     ) -> NDArray:
         """A new last axis of size `depth`, with `on_value` at the index and `off_value` elsewhere; indices out ..."""
 
-    def ones_like(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def ones_like(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """Ones of the input's shape and dtype."""
 
     def overlaps(self, other: NDArray) -> bool:
         """NDArrayBase.overlaps(self, NDArrayBase other)"""
 
     def pad(
-        self, mode: Literal["constant", "edge", "reflect"], pad_width: _Shape, constant_value: float = 0.0, *,
+        self, mode: Literal["constant", "edge", "reflect"], pad_width: _Shape, constant_value: float = 0.0,
         out: NDArray | list[NDArray] | None = None, name: str | None = None,
     ) -> NDArray:
         """`data` (n, c, ...; 4 or 5 axes) with a border: of `constant_value`, of the nearest element ..."""
@@ -441,31 +440,31 @@ class NDArray:
         """NDArrayBase.part(self, int64_t start, tuple shape)"""
 
     def pick(
-        self, index: NDArray, axis: int | None = -1, keepdims: bool = False, mode: Literal["clip", "wrap"] = "clip", *,
+        self, index: NDArray, axis: int | None = -1, keepdims: bool = False, mode: Literal["clip", "wrap"] = "clip",
         out: NDArray | list[NDArray] | None = None, name: str | None = None,
     ) -> NDArray:
         """One element of `data` along `axis` for every position of the other axes, at `index`; with ..."""
 
     def prod(
-        self, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False, *,
+        self, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False,
         out: NDArray | list[NDArray] | None = None, name: str | None = None,
     ) -> NDArray:
         """Product over `axis`."""
 
-    def radians(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def radians(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """Degrees to radians."""
 
-    def rcbrt(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def rcbrt(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """1 / cbrt(x)."""
 
-    def reciprocal(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def reciprocal(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """1 / x."""
 
-    def relu(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def relu(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """max(x, 0); NaN stays NaN."""
 
     def repeat(
-        self, repeats: int, axis: int | None = None, *, out: NDArray | list[NDArray] | None = None,
+        self, repeats: int, axis: int | None = None, out: NDArray | list[NDArray] | None = None,
         name: str | None = None,
     ) -> NDArray:
         """Every element (or, with `axis`, every slice along it) `repeats` times in a row; without `axis` the ..."""
@@ -475,48 +474,48 @@ class NDArray:
 
     def reshape_like(
         self, rhs: NDArray, lhs_begin: int | None = None, lhs_end: int | None = None, rhs_begin: int | None = None,
-        rhs_end: int | None = None, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+        rhs_end: int | None = None, out: NDArray | list[NDArray] | None = None, name: str | None = None,
     ) -> NDArray:
         """`lhs` in the shape of `rhs`; or axes [lhs_begin, lhs_end) of `lhs` replaced by [rhs_begin, rhs_end) ..."""
 
-    def rint(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def rint(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """Nearest integer, halves downward (MXNet's rule: rint(0.5) is 0, rint(1.5) is 1, rint(-1.5) is -2)."""
 
-    def round(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def round(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """Nearest integer, halves away from zero."""
 
-    def rsqrt(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def rsqrt(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """1 / sqrt(x)."""
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The array's shape, a tuple of ints."""
 
-    def shape_array(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def shape_array(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """The shape of `data`, as a vector of int64."""
 
-    def sigmoid(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def sigmoid(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """1 / (1 + exp(-x))."""
 
-    def sign(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def sign(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """-1, 0 or 1; 0 for NaN."""
 
-    def sin(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def sin(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """Sine of x in radians."""
 
-    def sinh(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def sinh(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """Hyperbolic sine."""
 
     @property
     def size(self) -> int:
         """Number of elements."""
 
-    def size_array(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def size_array(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """The number of elements of `data`, as one int64."""
 
     def slice(
         self, begin: int | None | Sequence[int | None], end: int | None | Sequence[int | None],
-        step: int | None | Sequence[int | None] = (), *, out: NDArray | list[NDArray] | None = None,
+        step: int | None | Sequence[int | None] = (), out: NDArray | list[NDArray] | None = None,
         name: str | None = None,
     ) -> NDArray:
         """The box ``data[begin[0]:end[0]:step[0], ...]``, with Python's rules: None, negative and out-of-range ..."""
@@ -533,54 +532,54 @@ class NDArray:
         """``x[begin:end:step] = value``, a number, along the leading axes; an empty `step` is all ones."""
 
     def slice_axis(
-        self, axis: int, begin: int, end: int | None, *, out: NDArray | list[NDArray] | None = None,
+        self, axis: int, begin: int, end: int | None, out: NDArray | list[NDArray] | None = None,
         name: str | None = None,
     ) -> NDArray:
         """``data[..., begin:end, ...]`` along one axis; `end` None is the end of it, negative bounds count ..."""
 
     def slice_like(
-        self, shape_like: NDArray, axes: _Shape = (), *, out: NDArray | list[NDArray] | None = None,
+        self, shape_like: NDArray, axes: _Shape = (), out: NDArray | list[NDArray] | None = None,
         name: str | None = None,
     ) -> NDArray:
         """The leading part of `data` in the size of `shape_like`, on all axes (then both have as many) or on ..."""
 
     def softmax(
         self, length: NDArray | None = None, axis: int = -1, temperature: float | None = None,
-        dtype: _DType | None = None, use_length: bool = False, *, out: NDArray | list[NDArray] | None = None,
+        dtype: _DType | None = None, use_length: bool = False, out: NDArray | list[NDArray] | None = None,
         name: str | None = None,
     ) -> NDArray:
         """exp(data / temperature), divided by its sum along `axis`."""
 
     def softmin(
         self, axis: int = -1, temperature: float | None = None, dtype: _DType | None = None, use_length: bool = False,
-        *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+        out: NDArray | list[NDArray] | None = None, name: str | None = None,
     ) -> NDArray:
         """softmax of the negated data."""
 
     def sort(
-        self, axis: int | None = -1, is_ascend: bool = True, *, out: NDArray | list[NDArray] | None = None,
+        self, axis: int | None = -1, is_ascend: bool = True, out: NDArray | list[NDArray] | None = None,
         name: str | None = None,
     ) -> NDArray:
         """`data` in order along `axis`."""
 
     def space_to_depth(
-        self, block_size: int, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+        self, block_size: int, out: NDArray | list[NDArray] | None = None, name: str | None = None,
     ) -> NDArray:
         """Places become channels: (n, c, h * b, w * b) to (n, b * b * c, h, w) for blocks of edge b = ..."""
 
     def split(
-        self, num_outputs: int, axis: int = 1, squeeze_axis: bool = False, *,
-        out: NDArray | list[NDArray] | None = None, name: str | None = None,
+        self, num_outputs: int, axis: int = 1, squeeze_axis: bool = False, out: NDArray | list[NDArray] | None = None,
+        name: str | None = None,
     ) -> list[NDArray] | Any:
         """`data` cut along `axis` into `num_outputs` equal pieces; with ``squeeze_axis`` the cut axis, then of ..."""
 
     def split_v2(self, *args: Any, **kwargs: Any) -> Any:
         """``nd.split_v2`` with this array as its first input."""
 
-    def sqrt(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def sqrt(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """Square root; NaN below 0."""
 
-    def square(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def square(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """x * x."""
 
     def squeeze(self, axis: _Shape | None = None, inplace: bool = False) -> NDArray:
@@ -594,29 +593,29 @@ class NDArray:
         """Storage type: always 'default' (dense)."""
 
     def sum(
-        self, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False, *,
+        self, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False,
         out: NDArray | list[NDArray] | None = None, name: str | None = None,
     ) -> NDArray:
         """Sum over `axis`; integers wrap in their dtype."""
 
     def swapaxes(
-        self, dim1: int = 0, dim2: int = 0, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+        self, dim1: int = 0, dim2: int = 0, out: NDArray | list[NDArray] | None = None, name: str | None = None,
     ) -> NDArray:
         """`data` with axes `dim1` and `dim2` exchanged (negative: from the end)."""
 
     def take(
-        self, indices: NDArray, axis: int = 0, mode: Literal["clip", "wrap", "raise"] = "clip", *,
+        self, indices: NDArray, axis: int = 0, mode: Literal["clip", "wrap", "raise"] = "clip",
         out: NDArray | list[NDArray] | None = None, name: str | None = None,
     ) -> NDArray:
         """Slices of `a` along `axis` at `indices`: the result has the indices' shape in place of that axis."""
 
-    def tan(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def tan(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """Tangent of x in radians."""
 
-    def tanh(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def tanh(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """Hyperbolic tangent."""
 
-    def tile(self, reps: _Shape, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def tile(self, reps: _Shape, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """`data` repeated ``reps[i]`` times along axis ``i``; the shorter of shape and `reps` gets ones in front."""
 
     def to_dlpack_for_read(self) -> Any:
@@ -630,7 +629,7 @@ class NDArray:
 
     def topk(
         self, axis: int | None = -1, k: int = 1, ret_typ: Literal["value", "indices", "mask", "both"] = "indices",
-        is_ascend: bool = False, dtype: _DType = "float32", *, out: NDArray | list[NDArray] | None = None,
+        is_ascend: bool = False, dtype: _DType = "float32", out: NDArray | list[NDArray] | None = None,
         name: str | None = None,
     ) -> NDArray | Any:
         """The `k` largest (``is_ascend``: smallest) elements along `axis`, in order; a k below 1 takes all."""
@@ -642,11 +641,11 @@ class NDArray:
         """NDArrayBase.touched(self)"""
 
     def transpose(
-        self, axes: _Shape = (), *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+        self, axes: _Shape = (), out: NDArray | list[NDArray] | None = None, name: str | None = None,
     ) -> NDArray:
         """`data` with its axes in the order `axes`; without `axes`, in reverse order."""
 
-    def trunc(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def trunc(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """x without its fraction."""
 
     def wait_to_read(self) -> None:
@@ -655,7 +654,7 @@ class NDArray:
     def wait_to_write(self) -> None:
         """Nothing to wait for: every call has finished when it returns."""
 
-    def zeros_like(self, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+    def zeros_like(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """Zeros of the input's shape and dtype."""
 
 

@@ -5,6 +5,7 @@ from .._core.context import as_context
 from .._core.invoke import OpFunction
 from .._core.ndarray import NDArrayBase
 from ..calls import all_inputs, signature, split_call, unknown_argument
+from ..opdoc import describe
 from ..ops.record import find
 
 _made = {}
@@ -19,13 +20,18 @@ def get(name):
 
 
 def split(record, args, kwargs):
-    """Arguments of a call -> (input arrays in order, parameter values, context or None)."""
+    """Arguments of a call -> (input arrays in order, parameter values, context or None, ``out``). Takes what is no
+    parameter out of `kwargs`."""
+    after = {"out": kwargs.pop("out", None), "name": kwargs.pop("name", None)}
     ctx = kwargs.get("ctx")
     if ctx is not None and ctx != "":
         ctx = as_context(ctx)
         kwargs = {**kwargs, "ctx": str(ctx)} if "ctx" in record.params else {
             k: v for k, v in kwargs.items() if k != "ctx"}
-    inputs, by_name, values, rest = split_call(record, args, kwargs, _is_array, "NDArrays")
+    inputs, by_name, values, rest = split_call(record, args, kwargs, _is_array, "NDArrays", after)
+    if "ctx" in values and ctx is None and values["ctx"] not in (None, "", "None"):         # by position
+        ctx = as_context(values["ctx"])
+        values["ctx"] = str(ctx)
     if rest:
         raise TypeError(unknown_argument(record, next(iter(rest))))
     if by_name or any(v is None for v in inputs):
@@ -44,11 +50,11 @@ def split(record, args, kwargs):
             inputs = [placed[k] for k in order if placed.get(k) is not None]
     if record.variadic and "num_args" in record.params:
         values["num_args"] = len(inputs)
-    return inputs, values, ctx
+    return inputs, values, ctx, after["out"]
 
 
 def _is_array(v):
     return isinstance(v, NDArrayBase)
 
 
-__all__ = ["get", "signature", "split"]
+__all__ = ["describe", "get", "signature", "split"]

@@ -354,7 +354,11 @@ def _context(ctx):
 
 
 def _unpickle(values, dtype, context):
-    new = _nd.empty(values.shape, dtype, context)
+    check_usable(context)
+    name = _dtypes.name_of(dtype)
+    if not isinstance(values, np.ndarray) or values.dtype != _dtypes.NUMPY[name]:
+        raise TypeError(f"this pickle holds no array of {name}")
+    new = _nd.empty(values.shape, name, context)
     np.copyto(new.numpy_view(), values)
     return new
 

@@ -53,7 +53,7 @@ _DType: TypeAlias = str | type | np.dtype[Any]
 
 
 def Activation(
-    data: NDArray, act_type: Literal["relu", "sigmoid", "softrelu", "softsign", "tanh"], *,
+    data: NDArray, act_type: Literal["relu", "sigmoid", "softrelu", "softsign", "tanh"],
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """An activation function chosen by `act_type`: relu, sigmoid, softrelu (log(1 + exp(x))), softsign or ..."""
@@ -63,7 +63,7 @@ def BatchNorm(
     data: NDArray, gamma: NDArray, beta: NDArray, moving_mean: NDArray, moving_var: NDArray,
     eps: float = 0.0010000000474974513, momentum: float = 0.9, fix_gamma: bool = True, use_global_stats: bool = False,
     output_mean_var: bool = False, axis: int = 1, cudnn_off: bool = False, min_calib_range: float | None = None,
-    max_calib_range: float | None = None, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    max_calib_range: float | None = None, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray | Any:
     """Normalizes each channel to zero mean and unit variance, then scales by gamma and shifts by beta ..."""
 
@@ -71,18 +71,16 @@ def BatchNorm(
 def BatchNorm_v1(
     data: NDArray, gamma: NDArray, beta: NDArray, moving_mean: NDArray, moving_var: NDArray,
     eps: float = 0.0010000000474974513, momentum: float = 0.9, fix_gamma: bool = True, use_global_stats: bool = False,
-    output_mean_var: bool = False, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    output_mean_var: bool = False, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray | Any:
     """An older name of BatchNorm, for data of two or four axes and channels along axis 1."""
 
 
-def BlockGrad(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def BlockGrad(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """The input; no gradient passes through."""
 
 
-def Cast(
-    data: NDArray, dtype: _DType, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
-) -> NDArray:
+def Cast(data: NDArray, dtype: _DType, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """The input converted to another dtype."""
 
 
@@ -98,8 +96,8 @@ def Convolution(
     data: NDArray, weight: NDArray, bias: NDArray | None, kernel: _Shape, stride: _Shape, dilate: _Shape, pad: _Shape,
     num_filter: int, num_group: int = 1, workspace: int = 1024, no_bias: bool = False,
     cudnn_tune: Literal["off", "limited_workspace", "fastest"] | None = None, cudnn_off: bool = False,
-    layout: Literal["NCW", "NCHW", "NCDHW", "NHWC", "NDHWC"] | None = None, *,
-    out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    layout: Literal["NCW", "NCHW", "NCDHW", "NHWC", "NDHWC"] | None = None, out: NDArray | list[NDArray] | None = None,
+    name: str | None = None,
 ) -> NDArray:
     """N-dimensional convolution (cross-correlation) over 1, 2 or 3 spatial axes, with groups, strides and ..."""
 @overload
@@ -117,7 +115,7 @@ def Convolution_v1(
     data: NDArray, weight: NDArray, bias: NDArray | None, kernel: _Shape, stride: _Shape, dilate: _Shape, pad: _Shape,
     num_filter: int, num_group: int = 1, workspace: int = 1024, no_bias: bool = False,
     cudnn_tune: Literal["off", "limited_workspace", "fastest"] | None = None, cudnn_off: bool = False,
-    layout: Literal["NCHW", "NHWC", "NCDHW", "NDHWC"] | None = None, *, out: NDArray | list[NDArray] | None = None,
+    layout: Literal["NCHW", "NHWC", "NCDHW", "NDHWC"] | None = None, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """The first version of Convolution (2 or 3 spatial axes), kept for old symbol files: the same function."""
@@ -143,8 +141,8 @@ def Deconvolution(
     data: NDArray, weight: NDArray, bias: NDArray | None, kernel: _Shape, stride: _Shape, dilate: _Shape, pad: _Shape,
     adj: _Shape, target_shape: _Shape, num_filter: int, num_group: int = 1, workspace: int = 512, no_bias: bool = True,
     cudnn_tune: Literal["off", "limited_workspace", "fastest"] | None = None, cudnn_off: bool = False,
-    layout: Literal["NCW", "NCHW", "NCDHW", "NHWC", "NDHWC"] | None = None, *,
-    out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    layout: Literal["NCW", "NCHW", "NCDHW", "NHWC", "NDHWC"] | None = None, out: NDArray | list[NDArray] | None = None,
+    name: str | None = None,
 ) -> NDArray:
     """The transpose of Convolution over 1, 2 or 3 spatial axes: every element of data adds the weighted ..."""
 @overload
@@ -160,7 +158,7 @@ def Deconvolution(
 
 def Dropout(
     data: NDArray, p: float = 0.5, mode: Literal["always", "training"] = "training", axes: _Shape = (),
-    cudnn_off: bool | None = False, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    cudnn_off: bool | None = False, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """While training (or always, by `mode`) sets each element to 0 with probability `p` and multiplies the ..."""
 
@@ -174,19 +172,19 @@ def ElementWiseSum(
 
 def Embedding(
     data: NDArray, weight: NDArray, input_dim: int, output_dim: int, dtype: _DType = "float32",
-    sparse_grad: bool = False, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    sparse_grad: bool = False, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Rows of `weight` (input_dim, output_dim) at the indices `data`: the result has the data's shape and ..."""
 
 
-def Flatten(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def Flatten(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """All axes but the first merged into one: (n, a, b) becomes (n, a * b), (n,) becomes (n, 1)."""
 
 
 @overload
 def FullyConnected(
     data: NDArray, weight: NDArray, bias: NDArray | None, num_hidden: int, no_bias: bool = False, flatten: bool = True,
-    *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """``data · weightᵀ + bias``: a dense layer."""
 @overload
@@ -198,28 +196,28 @@ def FullyConnected(
 
 def GroupNorm(
     data: NDArray, gamma: NDArray, beta: NDArray, num_groups: int = 1, eps: float = 9.999999747378752e-06,
-    output_mean_var: bool = False, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    output_mean_var: bool = False, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray | Any:
     """Normalizes every group of channels of every sample to zero mean and unit variance, then scales by ..."""
 
 
 def IdentityAttachKLSparseReg(
     data: NDArray, moving_avg: NDArray, sparseness_target: float = 0.10000000149011612,
-    penalty: float = 0.0010000000474974513, momentum: float = 0.8999999761581421, *,
+    penalty: float = 0.0010000000474974513, momentum: float = 0.8999999761581421,
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Passes the activations on, which should lie between 0 and 1; adds to their gradient that of ..."""
 
 
 def InstanceNorm(
-    data: NDArray, gamma: NDArray, beta: NDArray, eps: float = 0.0010000000474974513, *,
+    data: NDArray, gamma: NDArray, beta: NDArray, eps: float = 0.0010000000474974513,
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Normalizes every channel of every sample over its positions to zero mean and unit variance, then ..."""
 
 
 def L2Normalization(
-    data: NDArray, eps: float = 1.000000013351432e-10, mode: Literal["channel", "instance", "spatial"] = "instance", *,
+    data: NDArray, eps: float = 1.000000013351432e-10, mode: Literal["channel", "instance", "spatial"] = "instance",
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """``data / sqrt(sum(data ** 2) + eps)``, the sum over all of a sample (mode ``instance``), over axis 1 ..."""
@@ -227,7 +225,7 @@ def L2Normalization(
 
 @overload
 def LRN(
-    data: NDArray, alpha: float, beta: float, knorm: float, nsize: int, *, out: NDArray | list[NDArray] | None = None,
+    data: NDArray, alpha: float, beta: float, knorm: float, nsize: int, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """Local response normalization (Krizhevsky, Sutskever and Hinton, 2012): ``data * norm ** -beta`` with ..."""
@@ -240,7 +238,7 @@ def LRN(
 
 def LayerNorm(
     data: NDArray, gamma: NDArray, beta: NDArray, axis: int = -1, eps: float = 9.999999747378752e-06,
-    output_mean_var: bool = False, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    output_mean_var: bool = False, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray | Any:
     """Normalizes along one axis to zero mean and unit variance, then scales by gamma and shifts by beta ..."""
 
@@ -248,28 +246,28 @@ def LayerNorm(
 def LeakyReLU(
     data: NDArray, gamma: NDArray | None = None,
     act_type: Literal["leaky", "prelu", "rrelu", "elu", "selu", "gelu"] = "leaky", slope: float = 0.25,
-    lower_bound: float = 0.125, upper_bound: float = 0.33399999141693115, *, out: NDArray | list[NDArray] | None = None,
+    lower_bound: float = 0.125, upper_bound: float = 0.33399999141693115, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray | Any:
     """Rectifiers that keep something of negative inputs, chosen by `act_type`."""
 
 
 def LinearRegressionOutput(
-    data: NDArray, label: NDArray, grad_scale: float = 1.0, *, out: NDArray | list[NDArray] | None = None,
+    data: NDArray, label: NDArray, grad_scale: float = 1.0, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """Passes the data on; the gradient is that of half the squared error, ``data - label``."""
 
 
 def LogisticRegressionOutput(
-    data: NDArray, label: NDArray, grad_scale: float = 1.0, *, out: NDArray | list[NDArray] | None = None,
+    data: NDArray, label: NDArray, grad_scale: float = 1.0, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """The data's sigmoid; the gradient is that of the cross entropy, ``sigmoid(data) - label``."""
 
 
 def MAERegressionOutput(
-    data: NDArray, label: NDArray, grad_scale: float = 1.0, *, out: NDArray | list[NDArray] | None = None,
+    data: NDArray, label: NDArray, grad_scale: float = 1.0, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """Passes the data on; the gradient is that of the absolute error: 1 where data is above label, else ..."""
@@ -277,14 +275,14 @@ def MAERegressionOutput(
 
 def MakeLoss(
     data: NDArray, grad_scale: float = 1.0, valid_thresh: float = 0.0,
-    normalization: Literal["batch", "null", "valid"] = "null", *, out: NDArray | list[NDArray] | None = None,
+    normalization: Literal["batch", "null", "valid"] = "null", out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """Passes the data on, as a loss: its gradient is `grad_scale`, divided by the batch size ..."""
 
 
 def Pad(
-    data: NDArray, mode: Literal["constant", "edge", "reflect"], pad_width: _Shape, constant_value: float = 0.0, *,
+    data: NDArray, mode: Literal["constant", "edge", "reflect"], pad_width: _Shape, constant_value: float = 0.0,
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """`data` (n, c, ...; 4 or 5 axes) with a border: of `constant_value`, of the nearest element ..."""
@@ -294,7 +292,7 @@ def Pooling(
     data: NDArray, kernel: _Shape = (), pool_type: Literal["max", "avg", "sum", "lp"] = "max",
     global_pool: bool = False, cudnn_off: bool = False, pooling_convention: Literal["valid", "full", "same"] = "valid",
     stride: _Shape = (), pad: _Shape = (), p_value: int | None = None, count_include_pad: bool | None = None,
-    layout: Literal["NCW", "NCHW", "NCDHW", "NWC", "NHWC", "NDHWC"] | None = None, *,
+    layout: Literal["NCW", "NCHW", "NCDHW", "NWC", "NHWC", "NDHWC"] | None = None,
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Maximum, average, sum or p-norm over windows of 1, 2 or 3 spatial axes."""
@@ -302,14 +300,14 @@ def Pooling(
 
 def Pooling_v1(
     data: NDArray, kernel: _Shape = (), pool_type: Literal["max", "avg", "sum"] = "max", global_pool: bool = False,
-    pooling_convention: Literal["valid", "full"] = "valid", stride: _Shape = (), pad: _Shape = (), *,
+    pooling_convention: Literal["valid", "full"] = "valid", stride: _Shape = (), pad: _Shape = (),
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """The first version of Pooling (2 or 3 spatial axes), kept for old symbol files."""
 
 
 def Reshape(
-    data: NDArray, shape: _Shape = (), reverse: bool = False, target_shape: _Shape = (), keep_highest: bool = False, *,
+    data: NDArray, shape: _Shape = (), reverse: bool = False, target_shape: _Shape = (), keep_highest: bool = False,
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """`data` under another shape, elements in the same order."""
@@ -317,13 +315,13 @@ def Reshape(
 
 def SVMOutput(
     data: NDArray, label: NDArray, margin: float = 1.0, regularization_coefficient: float = 1.0,
-    use_linear: bool = False, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    use_linear: bool = False, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Passes the scores on; the gradient is that of the hinge loss, squared unless `use_linear`: each ..."""
 
 
 def SequenceLast(
-    data: NDArray, sequence_length: NDArray | None = None, use_sequence_length: bool = False, axis: int = 0, *,
+    data: NDArray, sequence_length: NDArray | None = None, use_sequence_length: bool = False, axis: int = 0,
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """The last step of every sequence: (batch, ...)."""
@@ -331,20 +329,20 @@ def SequenceLast(
 
 def SequenceMask(
     data: NDArray, sequence_length: NDArray | None = None, use_sequence_length: bool = False, value: float = 0.0,
-    axis: int = 0, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    axis: int = 0, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """`data` with `value` at the steps past the end of every sequence."""
 
 
 def SequenceReverse(
-    data: NDArray, sequence_length: NDArray | None = None, use_sequence_length: bool = False, axis: int = 0, *,
+    data: NDArray, sequence_length: NDArray | None = None, use_sequence_length: bool = False, axis: int = 0,
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """`data` (steps, batch, ...) with the steps of every sequence in reverse order; what lies past its end ..."""
 
 
 def SliceChannel(
-    data: NDArray, num_outputs: int, axis: int = 1, squeeze_axis: bool = False, *,
+    data: NDArray, num_outputs: int, axis: int = 1, squeeze_axis: bool = False,
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> list[NDArray] | Any:
     """`data` cut along `axis` into `num_outputs` equal pieces; with ``squeeze_axis`` the cut axis, then of ..."""
@@ -353,21 +351,21 @@ def SliceChannel(
 def Softmax(
     data: NDArray, label: NDArray, grad_scale: float = 1.0, ignore_label: float = -1.0, multi_output: bool = False,
     use_ignore: bool = False, preserve_shape: bool = False, normalization: Literal["batch", "null", "valid"] = "null",
-    out_grad: bool = False, smooth_alpha: float = 0.0, *, out: NDArray | list[NDArray] | None = None,
+    out_grad: bool = False, smooth_alpha: float = 0.0, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """Softmax, ended by the gradient of the cross entropy with `label`: ``softmax(data) - ..."""
 
 
 def SoftmaxActivation(
-    data: NDArray, mode: Literal["channel", "instance"] = "instance", *, out: NDArray | list[NDArray] | None = None,
+    data: NDArray, mode: Literal["channel", "instance"] = "instance", out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """Softmax along the last axis (mode ``instance``) or along axis 1 (mode ``channel``, at least three axes)."""
 
 
 def SwapAxis(
-    data: NDArray, dim1: int = 0, dim2: int = 0, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    data: NDArray, dim1: int = 0, dim2: int = 0, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """`data` with axes `dim1` and `dim2` exchanged (negative: from the end)."""
 
@@ -380,26 +378,26 @@ def UpSampling(
     """Images (N, C, H, W) made `scale` times as high and wide."""
 
 
-def abs(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def abs(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """Magnitude of x."""
 
 
 def adam_update(
     weight: NDArray, grad: NDArray, mean: NDArray, var: NDArray, lr: float, beta1: float = 0.9, beta2: float = 0.999,
     epsilon: float = 1e-08, wd: float = 0.0, rescale_grad: float = 1.0, clip_gradient: float = -1.0,
-    lazy_update: bool = True, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    lazy_update: bool = True, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Adam (Kingma and Ba, 2015) without bias correction, which callers fold into `lr`."""
 
 
 def all_finite(
-    data: NDArray, init_output: bool = True, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    data: NDArray, init_output: bool = True, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """[1] where every element of `data` is finite, else [0]; float32."""
 
 
 def amp_cast(
-    data: NDArray, dtype: _DType, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    data: NDArray, dtype: _DType, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """`data` converted to `dtype` where it is float16, bfloat16 or float32; other dtypes pass as they are."""
 
@@ -413,56 +411,56 @@ def amp_multicast(
 
 def arange(
     start: float, stop: float | None = None, step: float = 1.0, repeat: int = 1, infer_range: bool = False,
-    ctx: Context | str | None = "", dtype: _DType = "float32", *, out: NDArray | list[NDArray] | None = None,
+    ctx: Context | str | None = "", dtype: _DType = "float32", out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """Values from `start` up to (not including) `stop`, `step` apart, each `repeat` times in a row; ..."""
 
 
-def arccos(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def arccos(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """Inverse cosine, in [0, pi]; NaN outside of [-1, 1]."""
 
 
-def arccosh(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def arccosh(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """Inverse hyperbolic cosine; NaN below 1."""
 
 
-def arcsin(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def arcsin(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """Inverse sine, in [-pi/2, pi/2]; NaN outside of [-1, 1]."""
 
 
-def arcsinh(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def arcsinh(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """Inverse hyperbolic sine."""
 
 
-def arctan(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def arctan(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """Inverse tangent, in [-pi/2, pi/2]."""
 
 
-def arctanh(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def arctanh(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """Inverse hyperbolic tangent; NaN outside of [-1, 1]."""
 
 
 def argmax(
-    data: NDArray, axis: int | None = None, keepdims: bool = False, *, out: NDArray | list[NDArray] | None = None,
+    data: NDArray, axis: int | None = None, keepdims: bool = False, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """Position of the largest element along `axis`."""
 
 
-def argmax_channel(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def argmax_channel(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """Position of the largest element along axis 1."""
 
 
 def argmin(
-    data: NDArray, axis: int | None = None, keepdims: bool = False, *, out: NDArray | list[NDArray] | None = None,
+    data: NDArray, axis: int | None = None, keepdims: bool = False, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """Position of the smallest element along `axis`."""
 
 
 def argsort(
-    data: NDArray, axis: int | None = -1, is_ascend: bool = True, dtype: _DType = "float32", *,
+    data: NDArray, axis: int | None = -1, is_ascend: bool = True, dtype: _DType = "float32",
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Indices, in `dtype`, that put `data` in order along `axis`."""
@@ -470,209 +468,208 @@ def argsort(
 
 def batch_dot(
     lhs: NDArray, rhs: NDArray, transpose_a: bool = False, transpose_b: bool = False,
-    forward_stype: Literal["default", "row_sparse", "csr"] | None = None, *, out: NDArray | list[NDArray] | None = None,
+    forward_stype: Literal["default", "row_sparse", "csr"] | None = None, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """Matrix product of the last two axes, for each index of the leading axes."""
 
 
 def batch_take(
-    a: NDArray, indices: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    a: NDArray, indices: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """One element of every row of `a` (..., k): ``a[i, indices[i]]``; int32 indices, out of range to the ..."""
 
 
 def broadcast_add(
-    lhs: NDArray, rhs: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    lhs: NDArray, rhs: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """lhs + rhs; shapes are broadcast as NumPy does."""
 
 
 def broadcast_axes(
-    data: NDArray, axis: _Shape = (), size: _Shape = (), *, out: NDArray | list[NDArray] | None = None,
+    data: NDArray, axis: _Shape = (), size: _Shape = (), out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """The input with the axes `axis`, of size 1, repeated `size` times."""
 
 
 def broadcast_div(
-    lhs: NDArray, rhs: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    lhs: NDArray, rhs: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """lhs / rhs; integers divide toward zero, by zero to 0; shapes are broadcast as NumPy does."""
 
 
 def broadcast_equal(
-    lhs: NDArray, rhs: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    lhs: NDArray, rhs: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """1 where lhs == rhs, else 0, in the inputs' dtype; shapes are broadcast as NumPy does."""
 
 
 def broadcast_greater(
-    lhs: NDArray, rhs: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    lhs: NDArray, rhs: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """1 where lhs > rhs, else 0, in the inputs' dtype; shapes are broadcast as NumPy does."""
 
 
 def broadcast_greater_equal(
-    lhs: NDArray, rhs: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    lhs: NDArray, rhs: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """1 where lhs >= rhs, else 0, in the inputs' dtype; shapes are broadcast as NumPy does."""
 
 
 def broadcast_hypot(
-    lhs: NDArray, rhs: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    lhs: NDArray, rhs: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """sqrt(lhs * lhs + rhs * rhs), without overflow; shapes are broadcast as NumPy does."""
 
 
 def broadcast_lesser(
-    lhs: NDArray, rhs: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    lhs: NDArray, rhs: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """1 where lhs < rhs, else 0, in the inputs' dtype; shapes are broadcast as NumPy does."""
 
 
 def broadcast_lesser_equal(
-    lhs: NDArray, rhs: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    lhs: NDArray, rhs: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """1 where lhs <= rhs, else 0, in the inputs' dtype; shapes are broadcast as NumPy does."""
 
 
 def broadcast_like(
-    lhs: NDArray, rhs: NDArray, lhs_axes: _Shape | None = None, rhs_axes: _Shape | None = None, *,
+    lhs: NDArray, rhs: NDArray, lhs_axes: _Shape | None = None, rhs_axes: _Shape | None = None,
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """lhs with axes of size 1 repeated to the shape of rhs, or, where `lhs_axes` and `rhs_axes` are given, ..."""
 
 
 def broadcast_logical_and(
-    lhs: NDArray, rhs: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    lhs: NDArray, rhs: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """1 where both are nonzero, else 0, in the inputs' dtype; shapes are broadcast as NumPy does."""
 
 
 def broadcast_logical_or(
-    lhs: NDArray, rhs: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    lhs: NDArray, rhs: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """1 where either is nonzero, else 0, in the inputs' dtype; shapes are broadcast as NumPy does."""
 
 
 def broadcast_logical_xor(
-    lhs: NDArray, rhs: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    lhs: NDArray, rhs: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """1 where just one is nonzero, else 0, in the inputs' dtype; shapes are broadcast as NumPy does."""
 
 
 def broadcast_maximum(
-    lhs: NDArray, rhs: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    lhs: NDArray, rhs: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """The larger of lhs and rhs; NaN where either is."""
 
 
 def broadcast_minimum(
-    lhs: NDArray, rhs: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    lhs: NDArray, rhs: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """The smaller of lhs and rhs; NaN where either is."""
 
 
 def broadcast_minus(
-    lhs: NDArray, rhs: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    lhs: NDArray, rhs: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """lhs - rhs; shapes are broadcast as NumPy does."""
 
 
 def broadcast_mod(
-    lhs: NDArray, rhs: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    lhs: NDArray, rhs: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Remainder of lhs by rhs, with the sign of rhs; 0 where rhs is 0; shapes are broadcast as NumPy does."""
 
 
 def broadcast_mul(
-    lhs: NDArray, rhs: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    lhs: NDArray, rhs: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """lhs * rhs; shapes are broadcast as NumPy does."""
 
 
 def broadcast_not_equal(
-    lhs: NDArray, rhs: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    lhs: NDArray, rhs: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """1 where lhs != rhs, else 0, in the inputs' dtype; shapes are broadcast as NumPy does."""
 
 
 def broadcast_power(
-    lhs: NDArray, rhs: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    lhs: NDArray, rhs: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """lhs to the power rhs; shapes are broadcast as NumPy does."""
 
 
 def broadcast_to(
-    data: NDArray, shape: _Shape = (), *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    data: NDArray, shape: _Shape = (), out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """The input with axes of size 1 repeated to `shape`; 0 in `shape` keeps the input's size."""
 
 
-def cbrt(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def cbrt(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """Cube root."""
 
 
-def ceil(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def ceil(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """Smallest integer not below x."""
 
 
 def choose_element_0index(
     data: NDArray, index: NDArray, axis: int | None = -1, keepdims: bool = False,
-    mode: Literal["clip", "wrap"] = "clip", *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    mode: Literal["clip", "wrap"] = "clip", out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """One element of `data` along `axis` for every position of the other axes, at `index`; with ..."""
 
 
 def clip(
-    data: NDArray, a_min: float, a_max: float, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    data: NDArray, a_min: float, a_max: float, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """x limited to [a_min, a_max]; NaN stays NaN."""
 
 
 def col2im(
-    data: NDArray, output_size: _Shape, kernel: _Shape, stride: _Shape = (), dilate: _Shape = (), pad: _Shape = (), *,
+    data: NDArray, output_size: _Shape, kernel: _Shape, stride: _Shape = (), dilate: _Shape = (), pad: _Shape = (),
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """The transpose of im2col: columns (N, C * size of kernel, windows) are added up to an image (N, C, ..."""
 
 
-def cos(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def cos(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """Cosine of x in radians."""
 
 
-def cosh(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def cosh(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """Hyperbolic cosine."""
 
 
 def crop(
     data: NDArray, begin: int | None | Sequence[int | None], end: int | None | Sequence[int | None],
-    step: int | None | Sequence[int | None] = (), *, out: NDArray | list[NDArray] | None = None,
-    name: str | None = None,
+    step: int | None | Sequence[int | None] = (), out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """The box ``data[begin[0]:end[0]:step[0], ...]``, with Python's rules: None, negative and out-of-range ..."""
 
 
 def cumsum(
-    a: NDArray, axis: int | None = None, dtype: _DType | None = None, *, out: NDArray | list[NDArray] | None = None,
+    a: NDArray, axis: int | None = None, dtype: _DType | None = None, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """Sums of the elements up to and with each, along `axis`, or over the flattened array."""
 
 
-def degrees(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def degrees(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """Radians to degrees."""
 
 
 def depth_to_space(
-    data: NDArray, block_size: int, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    data: NDArray, block_size: int, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Channels become places: (n, c * b * b, h, w) to (n, c, h * b, w * b) for blocks of edge b = ..."""
 
 
 def diag(
-    data: NDArray, k: int = 0, axis1: int = 0, axis2: int = 1, *, out: NDArray | list[NDArray] | None = None,
+    data: NDArray, k: int = 0, axis1: int = 0, axis2: int = 1, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """Diagonal `k`."""
@@ -680,89 +677,87 @@ def diag(
 
 def dot(
     lhs: NDArray, rhs: NDArray, transpose_a: bool = False, transpose_b: bool = False,
-    forward_stype: Literal["default", "row_sparse", "csr"] | None = None, *, out: NDArray | list[NDArray] | None = None,
+    forward_stype: Literal["default", "row_sparse", "csr"] | None = None, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """Tensor product over one axis: the last axis of `lhs` with the first of `rhs`."""
 
 
 def elemwise_add(
-    lhs: NDArray, rhs: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    lhs: NDArray, rhs: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """lhs + rhs; both of one shape."""
 
 
 def elemwise_div(
-    lhs: NDArray, rhs: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    lhs: NDArray, rhs: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """lhs / rhs; integers divide toward zero, by zero to 0; both of one shape."""
 
 
 def elemwise_mul(
-    lhs: NDArray, rhs: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    lhs: NDArray, rhs: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """lhs * rhs; both of one shape."""
 
 
 def elemwise_sub(
-    lhs: NDArray, rhs: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    lhs: NDArray, rhs: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """lhs - rhs; both of one shape."""
 
 
-def erf(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def erf(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """Gauss error function."""
 
 
-def erfinv(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def erfinv(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """Inverse of `erf`: infinite at -1 and 1, NaN outside of them."""
 
 
-def exp(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def exp(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """e to the power x."""
 
 
 def expand_dims(
-    data: NDArray, axis: int, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    data: NDArray, axis: int, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """`data` with a new axis of size 1 at position `axis` of the result (negative: from its end)."""
 
 
-def expm1(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def expm1(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """exp(x) - 1, exact for small x."""
 
 
 def eye(
-    N: int, M: int = 0, k: int = 0, ctx: Context | str | None = "", dtype: _DType = "float32", *,
+    N: int, M: int = 0, k: int = 0, ctx: Context | str | None = "", dtype: _DType = "float32",
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Ones on diagonal `k` (above the main one where positive), zeros elsewhere; N rows, M columns (N ..."""
 
 
 def fill_element_0index(
-    lhs: NDArray, mhs: NDArray, rhs: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    lhs: NDArray, mhs: NDArray, rhs: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """`lhs` (n, k) with ``mhs[i]`` at column ``rhs[i]`` of row i; an index out of range writes nothing."""
 
 
-def fix(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def fix(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """x without its fraction: the integer nearest to x toward zero."""
 
 
-def flip(
-    data: NDArray, axis: _Shape, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
-) -> NDArray:
+def flip(data: NDArray, axis: _Shape, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """`data` with the order along each of `axis` turned round; an axis named twice stays as it is."""
 
 
-def floor(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def floor(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """Largest integer not above x."""
 
 
 @overload
 def ftml_update(
     weight: NDArray, grad: NDArray, d: NDArray, v: NDArray, z: NDArray, lr: float, beta1: float, beta2: float,
-    epsilon: float, t: int, wd: float = 0.0, rescale_grad: float = 1.0, clip_grad: float = -1.0, *,
+    epsilon: float, t: int, wd: float = 0.0, rescale_grad: float = 1.0, clip_grad: float = -1.0,
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Follow the moving leader (Zheng and Kwok, 2017)."""
@@ -776,16 +771,16 @@ def ftml_update(
 
 def ftrl_update(
     weight: NDArray, grad: NDArray, z: NDArray, n: NDArray, lr: float, lamda1: float = 0.01, beta: float = 1.0,
-    wd: float = 0.0, rescale_grad: float = 1.0, clip_gradient: float = -1.0, *,
-    out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    wd: float = 0.0, rescale_grad: float = 1.0, clip_gradient: float = -1.0, out: NDArray | list[NDArray] | None = None,
+    name: str | None = None,
 ) -> NDArray:
     """Follow the regularized leader (McMahan et al., 2013)."""
 
 
 @overload
 def full(
-    shape: _Shape, ctx: Context | str | None, dtype: _DType, value: float, *,
-    out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    shape: _Shape, ctx: Context | str | None, dtype: _DType, value: float, out: NDArray | list[NDArray] | None = None,
+    name: str | None = None,
 ) -> NDArray:
     """`value` everywhere, of `shape` and `dtype`."""
 @overload
@@ -795,33 +790,33 @@ def full(
 ) -> NDArray: ...
 
 
-def gamma(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def gamma(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """Gamma function."""
 
 
-def gammaln(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def gammaln(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """Logarithm of the gamma function's magnitude."""
 
 
 def gather_nd(
-    data: NDArray, indices: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    data: NDArray, indices: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Elements or slices of `data` at the index tuples ``indices[:, ...]``: indices (m, ...) index the ..."""
 
 
 def hard_sigmoid(
-    data: NDArray, alpha: float = 0.20000000298023224, beta: float = 0.5, *, out: NDArray | list[NDArray] | None = None,
+    data: NDArray, alpha: float = 0.20000000298023224, beta: float = 0.5, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """max(0, min(1, alpha x + beta))."""
 
 
-def identity(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def identity(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """A copy of the input."""
 
 
 def im2col(
-    data: NDArray, kernel: _Shape, stride: _Shape = (), dilate: _Shape = (), pad: _Shape = (), *,
+    data: NDArray, kernel: _Shape, stride: _Shape = (), dilate: _Shape = (), pad: _Shape = (),
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """What a convolution's windows see, one column a window: (N, C, *X) gives (N, C * size of kernel, ..."""
@@ -837,7 +832,7 @@ def khatri_rao(
 @overload
 def lamb_update_phase1(
     weight: NDArray, grad: NDArray, mean: NDArray, var: NDArray, beta1: float, beta2: float, epsilon: float, t: int,
-    bias_correction: bool, wd: float, rescale_grad: float = 1.0, clip_gradient: float = -1.0, *,
+    bias_correction: bool, wd: float, rescale_grad: float = 1.0, clip_gradient: float = -1.0,
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """First half of a step of LAMB (You et al., 2020): the update before its learning rate; `mean` and ..."""
@@ -851,95 +846,95 @@ def lamb_update_phase1(
 
 def lamb_update_phase2(
     weight: NDArray, g: NDArray, r1: NDArray, r2: NDArray, lr: float, lower_bound: float = -1.0,
-    upper_bound: float = -1.0, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    upper_bound: float = -1.0, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Second half of a step of LAMB: `weight` less `lr` times the update `g`, by the ratio of their norms ..."""
 
 
-def linalg_det(A: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def linalg_det(A: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """The determinants of A: (...) for A (..., n, n), (1,) for one matrix."""
 
 
 def linalg_extractdiag(
-    A: NDArray, offset: int = 0, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    A: NDArray, offset: int = 0, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Diagonal `offset` of A (..., n, n): (..., n - |offset|)."""
 
 
 def linalg_extracttrian(
-    A: NDArray, offset: int = 0, lower: bool = True, *, out: NDArray | list[NDArray] | None = None,
+    A: NDArray, offset: int = 0, lower: bool = True, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """The triangle of A (..., n, n) from diagonal `offset` on (below it where negative, above it where ..."""
 
 
-def linalg_gelqf(A: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> list[NDArray]:
+def linalg_gelqf(A: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> list[NDArray]:
     """Q, L with ``A = L Q``: L (..., m, m) lower triangular, the rows of Q (..., m, n) orthonormal; for A ..."""
 
 
 def linalg_gemm(
     A: NDArray, B: NDArray, C: NDArray, transpose_a: bool = False, transpose_b: bool = False, alpha: float = 1.0,
-    beta: float = 1.0, axis: int = -2, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    beta: float = 1.0, axis: int = -2, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """``alpha * op(A) op(B) + beta * C``: products of matrices whose rows lie along `axis` and columns ..."""
 
 
 def linalg_gemm2(
-    A: NDArray, B: NDArray, transpose_a: bool = False, transpose_b: bool = False, alpha: float = 1.0, axis: int = -2, *,
+    A: NDArray, B: NDArray, transpose_a: bool = False, transpose_b: bool = False, alpha: float = 1.0, axis: int = -2,
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """``alpha * op(A) op(B)``: products of matrices whose rows lie along `axis` and columns along the last ..."""
 
 
-def linalg_inverse(A: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def linalg_inverse(A: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """The inverse of A."""
 
 
 def linalg_makediag(
-    A: NDArray, offset: int = 0, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    A: NDArray, offset: int = 0, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Square matrices with the vectors A (..., n) on diagonal `offset` and zeros elsewhere."""
 
 
 def linalg_maketrian(
-    A: NDArray, offset: int = 0, lower: bool = True, *, out: NDArray | list[NDArray] | None = None,
+    A: NDArray, offset: int = 0, lower: bool = True, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """Square matrices with the triangle A (..., m * (m + 1) / 2) where extracttrian takes it from, and zeros."""
 
 
-def linalg_potrf(A: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def linalg_potrf(A: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """The lower triangular L of ``A = L L^T`` (Cholesky) for symmetric, positive definite A, of which the ..."""
 
 
-def linalg_potri(A: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def linalg_potri(A: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """The inverse of ``A A^T`` for lower triangular A, what potrf gives: its upper triangle is not read."""
 
 
-def linalg_slogdet(A: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> list[NDArray]:
+def linalg_slogdet(A: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> list[NDArray]:
     """Signs of the determinants of A, and logarithms of their magnitudes: 0 and -infinity for a singular ..."""
 
 
-def linalg_sumlogdiag(A: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def linalg_sumlogdiag(A: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """Sums of the logarithms of the diagonals of A: (...) for A (..., n, n), (1,) for one matrix."""
 
 
 def linalg_syrk(
-    A: NDArray, transpose: bool = False, alpha: float = 1.0, *, out: NDArray | list[NDArray] | None = None,
+    A: NDArray, transpose: bool = False, alpha: float = 1.0, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """``alpha * A A^T``, or with `transpose` ``alpha * A^T A``."""
 
 
 def linalg_trmm(
-    A: NDArray, B: NDArray, transpose: bool = False, rightside: bool = False, lower: bool = True, alpha: float = 1.0, *,
+    A: NDArray, B: NDArray, transpose: bool = False, rightside: bool = False, lower: bool = True, alpha: float = 1.0,
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """``alpha * op(A) B`` or, with `rightside`, ``alpha * B op(A)``, for triangular A: its other triangle ..."""
 
 
 def linalg_trsm(
-    A: NDArray, B: NDArray, transpose: bool = False, rightside: bool = False, lower: bool = True, alpha: float = 1.0, *,
+    A: NDArray, B: NDArray, transpose: bool = False, rightside: bool = False, lower: bool = True, alpha: float = 1.0,
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """The X of ``op(A) X = alpha * B`` or, with `rightside`, of ``X op(A) = alpha * B``, for triangular A: ..."""
@@ -947,65 +942,65 @@ def linalg_trsm(
 
 def linspace(
     start: float, stop: float, num: int, endpoint: bool = True, ctx: Context | str | None = "",
-    dtype: _DType = "float32", *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    dtype: _DType = "float32", out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """`num` evenly spaced values from `start` to `stop`, which is the last one with ``endpoint`` and left ..."""
 
 
-def log(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def log(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """Natural logarithm."""
 
 
-def log10(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def log10(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """Logarithm to base 10."""
 
 
-def log1p(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def log1p(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """log(1 + x), exact for small x."""
 
 
-def log2(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def log2(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """Logarithm to base 2."""
 
 
 def log_softmax(
     data: NDArray, axis: int = -1, temperature: float | None = None, dtype: _DType | None = None,
-    use_length: bool = False, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    use_length: bool = False, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Logarithm of softmax, without overflow or loss of small values."""
 
 
-def logical_not(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def logical_not(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """1 where x is zero, else 0, in x's dtype."""
 
 
-def make_loss(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def make_loss(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """The input, made a source of gradients: the gradient is 1 whatever arrives from above."""
 
 
 def max(
-    data: NDArray, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False, *,
+    data: NDArray, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False,
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Largest element over `axis`; NaN where there is one."""
 
 
 def mean(
-    data: NDArray, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False, *,
+    data: NDArray, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False,
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Arithmetic mean over `axis`; integers are truncated; NaN of no elements."""
 
 
 def min(
-    data: NDArray, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False, *,
+    data: NDArray, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False,
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Smallest element over `axis`; NaN where there is one."""
 
 
 def moments(
-    data: NDArray, axes: _Shape | None = None, keepdims: bool = False, *, out: NDArray | list[NDArray] | None = None,
+    data: NDArray, axes: _Shape | None = None, keepdims: bool = False, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> list[NDArray]:
     """Mean and (biased) variance over `axes`, which must be given."""
@@ -1014,7 +1009,7 @@ def moments(
 @overload
 def mp_lamb_update_phase1(
     weight: NDArray, grad: NDArray, mean: NDArray, var: NDArray, weight32: NDArray, beta1: float, beta2: float,
-    epsilon: float, t: int, bias_correction: bool, wd: float, rescale_grad: float = 1.0, clip_gradient: float = -1.0, *,
+    epsilon: float, t: int, bias_correction: bool, wd: float, rescale_grad: float = 1.0, clip_gradient: float = -1.0,
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """lamb_update_phase1 in float32 for a weight in half precision, of which `weight32` is a copy."""
@@ -1029,14 +1024,14 @@ def mp_lamb_update_phase1(
 
 def mp_lamb_update_phase2(
     weight: NDArray, g: NDArray, r1: NDArray, r2: NDArray, weight32: NDArray, lr: float, lower_bound: float = -1.0,
-    upper_bound: float = -1.0, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    upper_bound: float = -1.0, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """lamb_update_phase2 in float32 for a weight in half precision; `weight32`, its copy, is written in ..."""
 
 
 def mp_nag_mom_update(
     weight: NDArray, grad: NDArray, mom: NDArray, weight32: NDArray, lr: float, momentum: float = 0.0, wd: float = 0.0,
-    rescale_grad: float = 1.0, clip_gradient: float = -1.0, *, out: NDArray | list[NDArray] | None = None,
+    rescale_grad: float = 1.0, clip_gradient: float = -1.0, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """nag_mom_update on a float32 copy of a half-precision weight."""
@@ -1044,7 +1039,7 @@ def mp_nag_mom_update(
 
 def mp_sgd_mom_update(
     weight: NDArray, grad: NDArray, mom: NDArray, weight32: NDArray, lr: float, momentum: float = 0.0, wd: float = 0.0,
-    rescale_grad: float = 1.0, clip_gradient: float = -1.0, lazy_update: bool = True, *,
+    rescale_grad: float = 1.0, clip_gradient: float = -1.0, lazy_update: bool = True,
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """sgd_mom_update on a float32 copy of a half-precision weight."""
@@ -1052,7 +1047,7 @@ def mp_sgd_mom_update(
 
 def mp_sgd_update(
     weight: NDArray, grad: NDArray, weight32: NDArray, lr: float, wd: float = 0.0, rescale_grad: float = 1.0,
-    clip_gradient: float = -1.0, lazy_update: bool = True, *, out: NDArray | list[NDArray] | None = None,
+    clip_gradient: float = -1.0, lazy_update: bool = True, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """sgd_update on a float32 copy of a half-precision weight."""
@@ -1067,7 +1062,7 @@ def multi_all_finite(
 
 def multi_lars(
     lrs: NDArray, weights_sum_sq: NDArray, grads_sum_sq: NDArray, wds: NDArray, eta: float, eps: float,
-    rescale_grad: float = 1.0, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    rescale_grad: float = 1.0, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Learning rates by LARS (You, Gitman and Ginsburg, 2017) from the sums of squares of weights w and ..."""
 
@@ -1113,32 +1108,32 @@ def multi_sum_sq(
 
 def nag_mom_update(
     weight: NDArray, grad: NDArray, mom: NDArray, lr: float, momentum: float = 0.0, wd: float = 0.0,
-    rescale_grad: float = 1.0, clip_gradient: float = -1.0, *, out: NDArray | list[NDArray] | None = None,
+    rescale_grad: float = 1.0, clip_gradient: float = -1.0, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """Nesterov's accelerated gradient: moves by ``momentum * mom - lr * g`` with the new ``mom``. (MXNet, ..."""
 
 
 def nanprod(
-    data: NDArray, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False, *,
+    data: NDArray, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False,
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Product over `axis` that counts NaN as 1."""
 
 
 def nansum(
-    data: NDArray, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False, *,
+    data: NDArray, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False,
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Sum over `axis` that counts NaN as 0."""
 
 
-def negative(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def negative(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """-x; unsigned integers wrap."""
 
 
 def norm(
-    data: NDArray, ord: int = 2, axis: _Shape | None = None, out_dtype: _DType | None = None, keepdims: bool = False, *,
+    data: NDArray, ord: int = 2, axis: _Shape | None = None, out_dtype: _DType | None = None, keepdims: bool = False,
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """1-norm (sum of magnitudes) or 2-norm (root of the sum of squares) over `axis`."""
@@ -1146,26 +1141,26 @@ def norm(
 
 def normal(
     loc: float = 0.0, scale: float = 1.0, shape: _Shape | None = None, ctx: Context | str | None = "",
-    dtype: _DType | None = None, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    dtype: _DType | None = None, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Numbers drawn from the normal distribution of mean `loc` and standard deviation `scale`, by Box and ..."""
 
 
 def one_hot(
-    indices: NDArray, depth: int, on_value: float = 1.0, off_value: float = 0.0, dtype: _DType = "float32", *,
+    indices: NDArray, depth: int, on_value: float = 1.0, off_value: float = 0.0, dtype: _DType = "float32",
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """A new last axis of size `depth`, with `on_value` at the index and `off_value` elsewhere; indices out ..."""
 
 
 def ones(
-    shape: _Shape = (), ctx: Context | str | None = "", dtype: _DType = "float32", *,
+    shape: _Shape = (), ctx: Context | str | None = "", dtype: _DType = "float32",
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Ones of `shape` and `dtype`."""
 
 
-def ones_like(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def ones_like(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """Ones of the input's shape and dtype."""
 
 
@@ -1198,18 +1193,18 @@ def preloaded_multi_sgd_update(
 
 
 def prod(
-    data: NDArray, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False, *,
+    data: NDArray, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False,
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Product over `axis`."""
 
 
-def radians(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def radians(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """Degrees to radians."""
 
 
 def random_exponential(
-    lam: float = 1.0, shape: _Shape | None = None, ctx: Context | str | None = "", dtype: _DType | None = None, *,
+    lam: float = 1.0, shape: _Shape | None = None, ctx: Context | str | None = "", dtype: _DType | None = None,
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Numbers drawn from the exponential distribution of rate `lam` (mean 1 / lam)."""
@@ -1217,90 +1212,90 @@ def random_exponential(
 
 def random_gamma(
     alpha: float = 1.0, beta: float = 1.0, shape: _Shape | None = None, ctx: Context | str | None = "",
-    dtype: _DType | None = None, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    dtype: _DType | None = None, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Numbers drawn from the gamma distribution of shape `alpha` and scale `beta`, mean alpha * beta."""
 
 
 def random_generalized_negative_binomial(
     mu: float = 1.0, alpha: float = 1.0, shape: _Shape | None = None, ctx: Context | str | None = "",
-    dtype: _DType | None = None, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    dtype: _DType | None = None, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Numbers drawn from the negative binomial distribution of mean `mu` and variance mu + alpha * mu ** 2."""
 
 
 def random_negative_binomial(
     k: int = 1, p: float = 1.0, shape: _Shape | None = None, ctx: Context | str | None = "",
-    dtype: _DType | None = None, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    dtype: _DType | None = None, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """How many failures come before success number `k`, where one comes with probability `p`: mean k * (1 ..."""
 
 
 def random_pdf_dirichlet(
-    sample: NDArray, alpha: NDArray, is_log: bool = False, *, out: NDArray | list[NDArray] | None = None,
+    sample: NDArray, alpha: NDArray, is_log: bool = False, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """Density of the Dirichlet distribution of `alpha` (..., k) at `sample` (..., k): the last axis holds ..."""
 
 
 def random_pdf_exponential(
-    sample: NDArray, lam: NDArray, is_log: bool = False, *, out: NDArray | list[NDArray] | None = None,
+    sample: NDArray, lam: NDArray, is_log: bool = False, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """Density of the exponential distribution of rate `lam` at `sample`."""
 
 
 def random_pdf_gamma(
-    sample: NDArray, alpha: NDArray, beta: NDArray, is_log: bool = False, *, out: NDArray | list[NDArray] | None = None,
+    sample: NDArray, alpha: NDArray, beta: NDArray, is_log: bool = False, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """Density of the gamma distribution of shape `alpha` and rate `beta` (a rate here, though random_gamma ..."""
 
 
 def random_pdf_generalized_negative_binomial(
-    sample: NDArray, mu: NDArray, alpha: NDArray, is_log: bool = False, *, out: NDArray | list[NDArray] | None = None,
+    sample: NDArray, mu: NDArray, alpha: NDArray, is_log: bool = False, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """Probability of `sample` under the negative binomial distribution of mean `mu` and variance mu + ..."""
 
 
 def random_pdf_negative_binomial(
-    sample: NDArray, k: NDArray, p: NDArray, is_log: bool = False, *, out: NDArray | list[NDArray] | None = None,
+    sample: NDArray, k: NDArray, p: NDArray, is_log: bool = False, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """Probability of `sample` failures before success number `k`, where one comes with probability `p`; no ..."""
 
 
 def random_pdf_normal(
-    sample: NDArray, mu: NDArray, sigma: NDArray, is_log: bool = False, *, out: NDArray | list[NDArray] | None = None,
+    sample: NDArray, mu: NDArray, sigma: NDArray, is_log: bool = False, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """Density of the normal distribution of mean `mu` and standard deviation `sigma` at `sample`."""
 
 
 def random_pdf_poisson(
-    sample: NDArray, lam: NDArray, is_log: bool = False, *, out: NDArray | list[NDArray] | None = None,
+    sample: NDArray, lam: NDArray, is_log: bool = False, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """Probability of `sample` under the Poisson distribution of mean `lam`; no gradient by the sample."""
 
 
 def random_pdf_uniform(
-    sample: NDArray, low: NDArray, high: NDArray, is_log: bool = False, *, out: NDArray | list[NDArray] | None = None,
+    sample: NDArray, low: NDArray, high: NDArray, is_log: bool = False, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """Density of the uniform distribution on [low, high) at `sample`."""
 
 
 def random_poisson(
-    lam: float = 1.0, shape: _Shape | None = None, ctx: Context | str | None = "", dtype: _DType | None = None, *,
+    lam: float = 1.0, shape: _Shape | None = None, ctx: Context | str | None = "", dtype: _DType | None = None,
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Numbers drawn from the Poisson distribution of mean `lam`, as floats."""
 
 
 def random_randint(
-    low: int, high: int, shape: _Shape | None = None, ctx: Context | str | None = "", dtype: _DType | None = None, *,
+    low: int, high: int, shape: _Shape | None = None, ctx: Context | str | None = "", dtype: _DType | None = None,
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Integers drawn uniformly from [low, high), of dtype int32 or int64."""
@@ -1308,31 +1303,31 @@ def random_randint(
 
 def random_uniform(
     low: float = 0.0, high: float = 1.0, shape: _Shape | None = None, ctx: Context | str | None = "",
-    dtype: _DType | None = None, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    dtype: _DType | None = None, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Numbers drawn uniformly from [low, high), of the given shape."""
 
 
 def ravel_multi_index(
-    data: NDArray, shape: _Shape = (), *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    data: NDArray, shape: _Shape = (), out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Flat indices of the index tuples ``data[:, i]`` into an array of `shape`; data is (axes, n)."""
 
 
-def rcbrt(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def rcbrt(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """1 / cbrt(x)."""
 
 
-def reciprocal(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def reciprocal(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """1 / x."""
 
 
-def relu(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def relu(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """max(x, 0); NaN stays NaN."""
 
 
 def repeat(
-    data: NDArray, repeats: int, axis: int | None = None, *, out: NDArray | list[NDArray] | None = None,
+    data: NDArray, repeats: int, axis: int | None = None, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """Every element (or, with `axis`, every slice along it) `repeats` times in a row; without `axis` the ..."""
@@ -1347,18 +1342,18 @@ def reset_arrays(
 
 def reshape_like(
     lhs: NDArray, rhs: NDArray, lhs_begin: int | None = None, lhs_end: int | None = None, rhs_begin: int | None = None,
-    rhs_end: int | None = None, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    rhs_end: int | None = None, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """`lhs` in the shape of `rhs`; or axes [lhs_begin, lhs_end) of `lhs` replaced by [rhs_begin, rhs_end) ..."""
 
 
-def rint(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def rint(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """Nearest integer, halves downward (MXNet's rule: rint(0.5) is 0, rint(1.5) is 1, rint(-1.5) is -2)."""
 
 
 def rmsprop_update(
     weight: NDArray, grad: NDArray, n: NDArray, lr: float, gamma1: float = 0.95, epsilon: float = 1e-08,
-    wd: float = 0.0, rescale_grad: float = 1.0, clip_gradient: float = -1.0, clip_weights: float = -1.0, *,
+    wd: float = 0.0, rescale_grad: float = 1.0, clip_gradient: float = -1.0, clip_weights: float = -1.0,
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """RMSProp (Tieleman and Hinton, 2012): divides by ``sqrt(n + epsilon)``, n a running mean of squares."""
@@ -1367,86 +1362,85 @@ def rmsprop_update(
 def rmspropalex_update(
     weight: NDArray, grad: NDArray, n: NDArray, g: NDArray, delta: NDArray, lr: float, gamma1: float = 0.95,
     gamma2: float = 0.9, epsilon: float = 1e-08, wd: float = 0.0, rescale_grad: float = 1.0,
-    clip_gradient: float = -1.0, clip_weights: float = -1.0, *, out: NDArray | list[NDArray] | None = None,
+    clip_gradient: float = -1.0, clip_weights: float = -1.0, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """RMSProp as Graves (2013) has it: centered by a running mean, with momentum."""
 
 
-def round(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def round(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """Nearest integer, halves away from zero."""
 
 
-def rsqrt(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def rsqrt(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """1 / sqrt(x)."""
 
 
 def sample_exponential(
-    lam: NDArray, shape: _Shape = (), dtype: _DType | None = None, *, out: NDArray | list[NDArray] | None = None,
+    lam: NDArray, shape: _Shape = (), dtype: _DType | None = None, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """Numbers drawn from the exponential distribution of rate `lam`."""
 
 
 def sample_gamma(
-    alpha: NDArray, beta: NDArray, shape: _Shape = (), dtype: _DType | None = None, *,
+    alpha: NDArray, beta: NDArray, shape: _Shape = (), dtype: _DType | None = None,
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Numbers drawn from the gamma distribution of shape `alpha` and scale `beta`."""
 
 
 def sample_generalized_negative_binomial(
-    mu: NDArray, alpha: NDArray, shape: _Shape = (), dtype: _DType | None = None, *,
+    mu: NDArray, alpha: NDArray, shape: _Shape = (), dtype: _DType | None = None,
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Numbers drawn from the negative binomial distribution of mean `mu` and variance mu + alpha * mu ** 2."""
 
 
 def sample_multinomial(
-    data: NDArray, shape: _Shape = (), get_prob: bool = False, dtype: _DType = "int32", *,
+    data: NDArray, shape: _Shape = (), get_prob: bool = False, dtype: _DType = "int32",
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray | Any:
     """Numbers of categories, drawn by the probabilities along the last axis of `data`: `shape` of them for ..."""
 
 
 def sample_negative_binomial(
-    k: NDArray, p: NDArray, shape: _Shape = (), dtype: _DType | None = None, *,
-    out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    k: NDArray, p: NDArray, shape: _Shape = (), dtype: _DType | None = None, out: NDArray | list[NDArray] | None = None,
+    name: str | None = None,
 ) -> NDArray:
     """How many failures come before success number `k`, where one comes with probability `p`."""
 
 
 def sample_normal(
-    mu: NDArray, sigma: NDArray, shape: _Shape = (), dtype: _DType | None = None, *,
+    mu: NDArray, sigma: NDArray, shape: _Shape = (), dtype: _DType | None = None,
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Numbers drawn from the normal distribution of mean `mu` and standard deviation `sigma`."""
 
 
 def sample_poisson(
-    lam: NDArray, shape: _Shape = (), dtype: _DType | None = None, *, out: NDArray | list[NDArray] | None = None,
+    lam: NDArray, shape: _Shape = (), dtype: _DType | None = None, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """Numbers drawn from the Poisson distribution of mean `lam`."""
 
 
 def sample_uniform(
-    low: NDArray, high: NDArray, shape: _Shape = (), dtype: _DType | None = None, *,
+    low: NDArray, high: NDArray, shape: _Shape = (), dtype: _DType | None = None,
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Numbers drawn uniformly from [low, high)."""
 
 
 def scatter_nd(
-    data: NDArray, indices: NDArray, shape: _Shape, *, out: NDArray | list[NDArray] | None = None,
-    name: str | None = None,
+    data: NDArray, indices: NDArray, shape: _Shape, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Zeros of `shape`, with `data` written at the index tuples ``indices[:, ...]`` as gather_nd reads ..."""
 
 
 def sgd_mom_update(
     weight: NDArray, grad: NDArray, mom: NDArray, lr: float, momentum: float = 0.0, wd: float = 0.0,
-    rescale_grad: float = 1.0, clip_gradient: float = -1.0, lazy_update: bool = True, *,
+    rescale_grad: float = 1.0, clip_gradient: float = -1.0, lazy_update: bool = True,
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Gradient descent with momentum: ``mom = momentum * mom - lr * (clip(rescale_grad * grad) + wd * ..."""
@@ -1454,122 +1448,122 @@ def sgd_mom_update(
 
 def sgd_update(
     weight: NDArray, grad: NDArray, lr: float, wd: float = 0.0, rescale_grad: float = 1.0, clip_gradient: float = -1.0,
-    lazy_update: bool = True, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    lazy_update: bool = True, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Gradient descent: ``weight - lr * (clip(rescale_grad * grad) + wd * weight)``."""
 
 
-def shape_array(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def shape_array(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """The shape of `data`, as a vector of int64."""
 
 
-def shuffle(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def shuffle(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """`data` with its rows (elements of the first axis) in random order, every order with the same ..."""
 
 
-def sigmoid(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def sigmoid(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """1 / (1 + exp(-x))."""
 
 
-def sign(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def sign(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """-1, 0 or 1; 0 for NaN."""
 
 
 def signsgd_update(
     weight: NDArray, grad: NDArray, lr: float, wd: float = 0.0, rescale_grad: float = 1.0, clip_gradient: float = -1.0,
-    *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Moves by `lr` against the gradient's sign; rescaling and clipping change no sign."""
 
 
 def signum_update(
     weight: NDArray, grad: NDArray, mom: NDArray, lr: float, momentum: float = 0.0, wd: float = 0.0,
-    rescale_grad: float = 1.0, clip_gradient: float = -1.0, wd_lh: float = 0.0, *,
+    rescale_grad: float = 1.0, clip_gradient: float = -1.0, wd_lh: float = 0.0,
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Moves by `lr` along the momentum's sign."""
 
 
-def sin(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def sin(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """Sine of x in radians."""
 
 
-def sinh(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def sinh(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """Hyperbolic sine."""
 
 
-def size_array(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def size_array(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """The number of elements of `data`, as one int64."""
 
 
 def slice_axis(
-    data: NDArray, axis: int, begin: int, end: int | None, *, out: NDArray | list[NDArray] | None = None,
+    data: NDArray, axis: int, begin: int, end: int | None, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """``data[..., begin:end, ...]`` along one axis; `end` None is the end of it, negative bounds count ..."""
 
 
 def slice_like(
-    data: NDArray, shape_like: NDArray, axes: _Shape = (), *, out: NDArray | list[NDArray] | None = None,
+    data: NDArray, shape_like: NDArray, axes: _Shape = (), out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """The leading part of `data` in the size of `shape_like`, on all axes (then both have as many) or on ..."""
 
 
 def smooth_l1(
-    data: NDArray, scalar: float = 1.0, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    data: NDArray, scalar: float = 1.0, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Huber's loss of each element: (scalar x)^2 / 2 where abs(x) < 1 / scalar^2, else abs(x) - 0.5 / ..."""
 
 
 def softmax(
     data: NDArray, length: NDArray | None = None, axis: int = -1, temperature: float | None = None,
-    dtype: _DType | None = None, use_length: bool = False, *, out: NDArray | list[NDArray] | None = None,
+    dtype: _DType | None = None, use_length: bool = False, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """exp(data / temperature), divided by its sum along `axis`."""
 
 
 def softmax_cross_entropy(
-    data: NDArray, label: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    data: NDArray, label: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Sum over rows of ``-log(softmax(data)[label])``, shape (1,); a probability below 1e-8 counts as ..."""
 
 
 def softmin(
     data: NDArray, axis: int = -1, temperature: float | None = None, dtype: _DType | None = None,
-    use_length: bool = False, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    use_length: bool = False, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """softmax of the negated data."""
 
 
-def softsign(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def softsign(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """x / (1 + abs(x))."""
 
 
 def sort(
-    data: NDArray, axis: int | None = -1, is_ascend: bool = True, *, out: NDArray | list[NDArray] | None = None,
+    data: NDArray, axis: int | None = -1, is_ascend: bool = True, out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray:
     """`data` in order along `axis`."""
 
 
 def space_to_depth(
-    data: NDArray, block_size: int, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    data: NDArray, block_size: int, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Places become channels: (n, c, h * b, w * b) to (n, b * b * c, h, w) for blocks of edge b = ..."""
 
 
-def sqrt(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def sqrt(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """Square root; NaN below 0."""
 
 
-def square(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def square(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """x * x."""
 
 
 def squeeze(
-    data: NDArray, axis: _Shape | None = None, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    data: NDArray, axis: _Shape | None = None, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """`data` without its axes of size 1: all of them, or those of `axis`."""
 
@@ -1582,71 +1576,69 @@ def stack(
 
 
 def sum(
-    data: NDArray, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False, *,
+    data: NDArray, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False,
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Sum over `axis`; integers wrap in their dtype."""
 
 
 def take(
-    a: NDArray, indices: NDArray, axis: int = 0, mode: Literal["clip", "wrap", "raise"] = "clip", *,
+    a: NDArray, indices: NDArray, axis: int = 0, mode: Literal["clip", "wrap", "raise"] = "clip",
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Slices of `a` along `axis` at `indices`: the result has the indices' shape in place of that axis."""
 
 
-def tan(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def tan(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """Tangent of x in radians."""
 
 
-def tanh(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def tanh(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """Hyperbolic tangent."""
 
 
-def tile(
-    data: NDArray, reps: _Shape, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
-) -> NDArray:
+def tile(data: NDArray, reps: _Shape, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """`data` repeated ``reps[i]`` times along axis ``i``; the shorter of shape and `reps` gets ones in front."""
 
 
 def topk(
     data: NDArray, axis: int | None = -1, k: int = 1, ret_typ: Literal["value", "indices", "mask", "both"] = "indices",
-    is_ascend: bool = False, dtype: _DType = "float32", *, out: NDArray | list[NDArray] | None = None,
+    is_ascend: bool = False, dtype: _DType = "float32", out: NDArray | list[NDArray] | None = None,
     name: str | None = None,
 ) -> NDArray | Any:
     """The `k` largest (``is_ascend``: smallest) elements along `axis`, in order; a k below 1 takes all."""
 
 
 def transpose(
-    data: NDArray, axes: _Shape = (), *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    data: NDArray, axes: _Shape = (), out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """`data` with its axes in the order `axes`; without `axes`, in reverse order."""
 
 
-def trunc(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def trunc(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """x without its fraction."""
 
 
 def unravel_index(
-    data: NDArray, shape: _Shape = (), *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    data: NDArray, shape: _Shape = (), out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Index tuples of the flat indices `data` into an array of `shape`, along a new first axis: (axes, ...)."""
 
 
 def where(
-    condition: NDArray, x: NDArray, y: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None,
+    condition: NDArray, x: NDArray, y: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """`x` where `condition` is not zero, else `y`."""
 
 
 def zeros(
-    shape: _Shape = (), ctx: Context | str | None = "", dtype: _DType = "float32", *,
+    shape: _Shape = (), ctx: Context | str | None = "", dtype: _DType = "float32",
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """Zeros of `shape` and `dtype`."""
 
 
-def zeros_like(data: NDArray, *, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
+def zeros_like(data: NDArray, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
     """Zeros of the input's shape and dtype."""
 
 

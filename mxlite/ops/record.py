@@ -1,8 +1,8 @@
 """One operator, one record.
 
 A subclass of :class:`Op` *is* the operator: its attributes are all that the rest of mxlite knows of it. Names,
-signatures, shape and type inference, gradient, memory planning, JSON, tests and the coverage table ask the record, and
-nothing else keeps a list of operators. Functions in a record take no ``self``: they are rules, not methods.
+signatures, shape and type inference, gradient, memory planning, JSON and tests ask the record, and nothing else keeps a
+list of operators. Functions in a record take no ``self``: they are rules, not methods.
 
 ====================  =====================================================================================
 field                 says
@@ -11,6 +11,8 @@ field                 says
                       vary; ``"*args"`` for any number
 ``aux``               names of auxiliary states: trailing inputs that the kernel may write
 ``aux_init``          auxiliary state or input -> JSON text of the initialiser that its variable is given
+``states``            ``(p, inputs) -> list``: those of the inputs that are auxiliary states, where `inputs` is
+                      ``"*args"`` and `aux` names all of them
 ``outputs``           names of all outputs, hidden ones too (they carry state from forward to backward)
 ``visible``           how many outputs a user sees (default all); may be a function of the parameters
 ``mxnet_outputs``     how many outputs MXNet 1.9.1 counts in ``node_row_ptr`` (default: as many as there are)
@@ -33,7 +35,7 @@ field                 says
 ``loss``              the declared gradient is no derivative and ignores head gradients
 ``random``            draws random numbers
 ``train_aware``       behaves differently while training
-``samples``           :class:`S` rows that become tests, an example and a benchmark
+``samples``           :class:`S` rows that become tests
 ``kinks``             values of the inputs at which the function has no derivative
 ====================  =====================================================================================
 """
@@ -216,11 +218,23 @@ class Op:
         cls.P = type(cls.name + "Params", (Params,), {"__slots__": tuple(cls.params)})
         if not registered:
             return
-        for alias in (cls.name, *cls.aliases.split()):
+        aliases = (cls.name, *cls.aliases.split())
+        for i, alias in enumerate(aliases):         # all of them, before any is entered
+            if alias in aliases[:i]:
+                raise TypeError(f"record {cls.__name__}: the name {alias!r} is there twice")
             if alias in REGISTRY:
-                raise TypeError(f"record {cls.__name__}: the name {alias!r} belongs to {REGISTRY[alias].__name__}")
+                raise TypeError(f"record {cls.__name__}: the name {alias!r} belongs to the record "
+                                f"{REGISTRY[alias].__name__} of {REGISTRY[alias]._place()}. A record cannot be defined "
+                                f"anew: choose another name, or start Python (in a notebook, its kernel) again")
+        for alias in aliases:
             REGISTRY[alias] = cls
         RECORDS[cls.name] = cls
+
+    @classmethod
+    def _place(cls):
+        """Where the record is defined, ``file:line`` if its reference is a function of Python."""
+        code = getattr(cls.ref, "__code__", None)
+        return f"module {cls.__module__}" if code is None else f"{code.co_filename}:{code.co_firstlineno}"
 
     @classmethod
     def parse(cls, values):
@@ -287,6 +301,7 @@ def find(name):
     try:
         return REGISTRY[name]
     except KeyError:
-        close = near(name, REGISTRY, 3)
+        # Names with an underscore in front are internal: suggested only to who asks for one.
+        close = near(name, [n for n in REGISTRY if n.startswith("_") == str(name).startswith("_")], 3)
         raise AttributeError(f"there is no operator {name!r}"
                              + (f"; did you mean {' or '.join(close)}?" if close else "")) from None

@@ -33,6 +33,9 @@ def real(v):
 
 
 def text(v):
+    """A str; of a context its name."""
+    if hasattr(v, "device_type"):
+        return str(v)
     if not isinstance(v, str):
         raise ValueError("expected a string")
     return v
@@ -61,9 +64,14 @@ def shape(v):
         v = _evaluate(v)
     if hasattr(v, "__index__"):
         return (v.__index__(),)
-    if v is None:
-        raise ValueError("expected a tuple of integers")
-    return tuple(integer(d) for d in v)
+    return tuple(integer(d) for d in _items(v, "an integer or a tuple of integers"))
+
+
+def _items(v, what):
+    """`v` as something to walk through; ValueError that says `what` was expected."""
+    if v is None or not hasattr(v, "__iter__"):
+        raise ValueError(f"expected {what}")
+    return v
 
 
 def reals(v):
@@ -72,7 +80,7 @@ def reals(v):
         v = _evaluate(v)
     if isinstance(v, (int, float)):
         return (float(v),)
-    return tuple(float(d) for d in v)
+    return tuple(float(d) for d in _items(v, "a number or a tuple of numbers"))
 
 
 def slots(v):
@@ -81,7 +89,8 @@ def slots(v):
         v = _evaluate(v)
     if v is None or hasattr(v, "__index__"):
         v = (v,)
-    return tuple(None if d is None or d == "None" else integer(d) for d in v)
+    return tuple(None if d is None or d == "None" else integer(d)
+                 for d in _items(v, "an integer, None or a tuple of them"))
 
 
 def axes(v):
@@ -92,20 +101,26 @@ def axes(v):
         return None
     if hasattr(v, "__index__"):
         return v.__index__()
-    return tuple(integer(d) for d in v)
+    return tuple(integer(d) for d in _items(v, "None, an integer or a tuple of integers"))
 
 
 def dtype(v):
-    """A dtype's name, from its name, a NumPy dtype or scalar type, or MXNet's type flag."""
-    if not isinstance(v, str):
-        if isinstance(v, int) and not isinstance(v, bool):
-            flags = {0: "float32", 1: "float64", 2: "float16", 3: "uint8", 4: "int32", 5: "int8", 6: "int64",
-                     7: "bool", 12: "bfloat16"}
-            if v not in flags:
-                raise ValueError("unknown type flag")
-            return flags[v]
-        import numpy
-        v = numpy.dtype(v).name
-    if v not in DTYPES:
+    """A dtype's name, from any name or object that NumPy takes for one, or MXNet's type flag."""
+    if isinstance(v, str) and v in DTYPES:
+        return v
+    if isinstance(v, int) and not isinstance(v, bool):
+        flags = {0: "float32", 1: "float64", 2: "float16", 3: "uint8", 4: "int32", 5: "int8", 6: "int64",
+                 7: "bool", 12: "bfloat16"}
+        if v not in flags:
+            raise ValueError("unknown type flag")
+        return flags[v]
+    import numpy
+    name = None
+    try:
+        name = numpy.dtype(v).name
+    except Exception:           # what NumPy raises depends on the text: TypeError, ValueError, SyntaxError
+        if not isinstance(v, str):
+            raise
+    if name not in DTYPES:
         raise ValueError(f"dtype must be one of {', '.join(DTYPES)}")
-    return v
+    return name

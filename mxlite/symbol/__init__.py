@@ -35,7 +35,7 @@ def __getattr__(name):
         raise AttributeError(name)
     if name in ("random", "linalg"):
         return _import_module(f"{__name__}.{name}")     # `from . import` would ask this function again
-    function = _functions.get(name)
+    function = _namespace.operator(__name__, _functions.get, name)
     globals()[name] = function
     return function
 

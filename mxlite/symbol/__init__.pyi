@@ -94,10 +94,8 @@ _Shapes: TypeAlias = list[tuple[int, ...]]
 
 
 class _Node(TypedDict, total=False):
-    """What every operator's node takes beside inputs and parameters."""
+    """What every operator's node takes beside its name, inputs and parameters."""
 
-    name: str | None
-    attr: Mapping[str, str] | None
     ctx_group: str
     lr_mult: float
     wd_mult: float
@@ -176,38 +174,61 @@ class Symbol:
 
     def __truediv__(self, other: Symbol | float) -> Symbol: ...
 
-    def abs(self, **node: Unpack[_Node]) -> Symbol:
+    def abs(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """Magnitude of x."""
 
-    def arccos(self, **node: Unpack[_Node]) -> Symbol:
+    def arccos(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """Inverse cosine, in [0, pi]; NaN outside of [-1, 1]."""
 
-    def arccosh(self, **node: Unpack[_Node]) -> Symbol:
+    def arccosh(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """Inverse hyperbolic cosine; NaN below 1."""
 
-    def arcsin(self, **node: Unpack[_Node]) -> Symbol:
+    def arcsin(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """Inverse sine, in [-pi/2, pi/2]; NaN outside of [-1, 1]."""
 
-    def arcsinh(self, **node: Unpack[_Node]) -> Symbol:
+    def arcsinh(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """Inverse hyperbolic sine."""
 
-    def arctan(self, **node: Unpack[_Node]) -> Symbol:
+    def arctan(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """Inverse tangent, in [-pi/2, pi/2]."""
 
-    def arctanh(self, **node: Unpack[_Node]) -> Symbol:
+    def arctanh(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """Inverse hyperbolic tangent; NaN outside of [-1, 1]."""
 
-    def argmax(self, axis: int | None = None, keepdims: bool = False, **node: Unpack[_Node]) -> Symbol:
+    def argmax(
+        self, axis: int | None = None, keepdims: bool = False, name: str | None = None,
+        attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """Position of the largest element along `axis`."""
 
-    def argmax_channel(self, **node: Unpack[_Node]) -> Symbol:
+    def argmax_channel(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """Position of the largest element along axis 1."""
 
-    def argmin(self, axis: int | None = None, keepdims: bool = False, **node: Unpack[_Node]) -> Symbol:
+    def argmin(
+        self, axis: int | None = None, keepdims: bool = False, name: str | None = None,
+        attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """Position of the smallest element along `axis`."""
 
     def argsort(
-        self, axis: int | None = -1, is_ascend: bool = True, dtype: _DType = "float32", **node: Unpack[_Node],
+        self, axis: int | None = -1, is_ascend: bool = True, dtype: _DType = "float32", name: str | None = None,
+        attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
     ) -> Symbol:
         """Indices, in `dtype`, that put `data` in order along `axis`."""
 
@@ -241,42 +262,64 @@ class Symbol:
     ) -> Executor:
         """An Executor over the given arrays; see mxlite.symbol.bind.bind."""
 
-    def broadcast_axes(self, axis: _Shape = (), size: _Shape = (), **node: Unpack[_Node]) -> Symbol:
+    def broadcast_axes(
+        self, axis: _Shape = (), size: _Shape = (), name: str | None = None, attr: Mapping[str, str] | None = None,
+        out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """The input with the axes `axis`, of size 1, repeated `size` times."""
 
     def broadcast_like(
         self, rhs: Symbol | None = None, lhs_axes: _Shape | None = None, rhs_axes: _Shape | None = None,
-        **node: Unpack[_Node],
+        name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
     ) -> Symbol:
         """lhs with axes of size 1 repeated to the shape of rhs, or, where `lhs_axes` and `rhs_axes` are given, ..."""
 
-    def broadcast_to(self, shape: _Shape = (), **node: Unpack[_Node]) -> Symbol:
+    def broadcast_to(
+        self, shape: _Shape = (), name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+        **node: Unpack[_Node],
+    ) -> Symbol:
         """The input with axes of size 1 repeated to `shape`; 0 in `shape` keeps the input's size."""
 
-    def cbrt(self, **node: Unpack[_Node]) -> Symbol:
+    def cbrt(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """Cube root."""
 
-    def ceil(self, **node: Unpack[_Node]) -> Symbol:
+    def ceil(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """Smallest integer not below x."""
 
-    def clip(self, a_min: float, a_max: float, **node: Unpack[_Node]) -> Symbol:
+    def clip(
+        self, a_min: float, a_max: float, name: str | None = None, attr: Mapping[str, str] | None = None,
+        out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """x limited to [a_min, a_max]; NaN stays NaN."""
 
     def copy(self) -> NDArray: ...
 
-    def cos(self, **node: Unpack[_Node]) -> Symbol:
+    def cos(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """Cosine of x in radians."""
 
-    def cosh(self, **node: Unpack[_Node]) -> Symbol:
+    def cosh(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """Hyperbolic cosine."""
 
     def debug_str(self) -> str:
         """The graph as text, a block a node."""
 
-    def degrees(self, **node: Unpack[_Node]) -> Symbol:
+    def degrees(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """Radians to degrees."""
 
-    def depth_to_space(self, block_size: int, **node: Unpack[_Node]) -> Symbol:
+    def depth_to_space(
+        self, block_size: int, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+        **node: Unpack[_Node],
+    ) -> Symbol:
         """Channels become places: (n, c * b * b, h, w) to (n, c, h * b, w * b) for blocks of edge b = ..."""
 
     def detach(self) -> NDArray: ...
@@ -287,25 +330,36 @@ class Symbol:
     def eval(self, ctx: Context | None = None, **kwargs: NDArray) -> list[NDArray]:
         """The outputs for the given arrays, a list: bind and forward in one call."""
 
-    def exp(self, **node: Unpack[_Node]) -> Symbol:
+    def exp(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """e to the power x."""
 
     def expand_dims(self, axis: int, inplace: bool = False, **kwargs: Any) -> Symbol:
         """The operator ``expand_dims`` with this symbol as its first input."""
 
-    def expm1(self, **node: Unpack[_Node]) -> Symbol:
+    def expm1(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """exp(x) - 1, exact for small x."""
 
-    def fix(self, **node: Unpack[_Node]) -> Symbol:
+    def fix(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """x without its fraction: the integer nearest to x toward zero."""
 
     def flatten(self, inplace: bool = False, **kwargs: Any) -> Symbol:
         """The operator ``flatten`` with this symbol as its first input."""
 
-    def flip(self, axis: _Shape, **node: Unpack[_Node]) -> Symbol:
+    def flip(
+        self, axis: _Shape, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+        **node: Unpack[_Node],
+    ) -> Symbol:
         """`data` with the order along each of `axis` turned round; an axis named twice stays as it is."""
 
-    def floor(self, **node: Unpack[_Node]) -> Symbol:
+    def floor(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """Largest integer not above x."""
 
     def get_backend_symbol(self, backend: str) -> Symbol:
@@ -349,36 +403,47 @@ class Symbol:
     def list_outputs(self) -> list[str]:
         """Names of the outputs."""
 
-    def log(self, **node: Unpack[_Node]) -> Symbol:
+    def log(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """Natural logarithm."""
 
-    def log10(self, **node: Unpack[_Node]) -> Symbol:
+    def log10(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """Logarithm to base 10."""
 
-    def log1p(self, **node: Unpack[_Node]) -> Symbol:
+    def log1p(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """log(1 + x), exact for small x."""
 
-    def log2(self, **node: Unpack[_Node]) -> Symbol:
+    def log2(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """Logarithm to base 2."""
 
     def log_softmax(
         self, axis: int = -1, temperature: float | None = None, dtype: _DType | None = None, use_length: bool = False,
-        **node: Unpack[_Node],
+        name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
     ) -> Symbol:
         """Logarithm of softmax, without overflow or loss of small values."""
 
     def max(
-        self, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False, **node: Unpack[_Node],
+        self, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False, name: str | None = None,
+        attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
     ) -> Symbol:
         """Largest element over `axis`; NaN where there is one."""
 
     def mean(
-        self, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False, **node: Unpack[_Node],
+        self, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False, name: str | None = None,
+        attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
     ) -> Symbol:
         """Arithmetic mean over `axis`; integers are truncated; NaN of no elements."""
 
     def min(
-        self, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False, **node: Unpack[_Node],
+        self, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False, name: str | None = None,
+        attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
     ) -> Symbol:
         """Smallest element over `axis`; NaN where there is one."""
 
@@ -387,28 +452,32 @@ class Symbol:
         """The name of the node; None for a group of several."""
 
     def nanprod(
-        self, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False, **node: Unpack[_Node],
+        self, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False, name: str | None = None,
+        attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
     ) -> Symbol:
         """Product over `axis` that counts NaN as 1."""
 
     def nansum(
-        self, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False, **node: Unpack[_Node],
+        self, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False, name: str | None = None,
+        attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
     ) -> Symbol:
         """Sum over `axis` that counts NaN as 0."""
 
     def norm(
         self, ord: int = 2, axis: _Shape | None = None, out_dtype: _DType | None = None, keepdims: bool = False,
-        **node: Unpack[_Node],
+        name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
     ) -> Symbol:
         """1-norm (sum of magnitudes) or 2-norm (root of the sum of squares) over `axis`."""
 
     def one_hot(
         self, depth: int, on_value: float = 1.0, off_value: float = 0.0, dtype: _DType = "float32",
-        **node: Unpack[_Node],
+        name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
     ) -> Symbol:
         """A new last axis of size `depth`, with `on_value` at the index and `off_value` elsewhere; indices out ..."""
 
-    def ones_like(self, **node: Unpack[_Node]) -> Symbol:
+    def ones_like(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """Ones of the input's shape and dtype."""
 
     def optimize_for(
@@ -420,67 +489,93 @@ class Symbol:
 
     def pad(
         self, mode: Literal["constant", "edge", "reflect"], pad_width: _Shape, constant_value: float = 0.0,
-        **node: Unpack[_Node],
+        name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
     ) -> Symbol:
         """`data` (n, c, ...; 4 or 5 axes) with a border: of `constant_value`, of the nearest element ..."""
 
     def pick(
         self, index: Symbol | None = None, axis: int | None = -1, keepdims: bool = False,
-        mode: Literal["clip", "wrap"] = "clip", **node: Unpack[_Node],
+        mode: Literal["clip", "wrap"] = "clip", name: str | None = None, attr: Mapping[str, str] | None = None,
+        out: object = None, **node: Unpack[_Node],
     ) -> Symbol:
         """One element of `data` along `axis` for every position of the other axes, at `index`; with ..."""
 
     def prod(
-        self, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False, **node: Unpack[_Node],
+        self, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False, name: str | None = None,
+        attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
     ) -> Symbol:
         """Product over `axis`."""
 
-    def radians(self, **node: Unpack[_Node]) -> Symbol:
+    def radians(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """Degrees to radians."""
 
-    def rcbrt(self, **node: Unpack[_Node]) -> Symbol:
+    def rcbrt(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """1 / cbrt(x)."""
 
-    def reciprocal(self, **node: Unpack[_Node]) -> Symbol:
+    def reciprocal(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """1 / x."""
 
-    def relu(self, **node: Unpack[_Node]) -> Symbol:
+    def relu(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """max(x, 0); NaN stays NaN."""
 
-    def repeat(self, repeats: int, axis: int | None = None, **node: Unpack[_Node]) -> Symbol:
+    def repeat(
+        self, repeats: int, axis: int | None = None, name: str | None = None, attr: Mapping[str, str] | None = None,
+        out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """Every element (or, with `axis`, every slice along it) `repeats` times in a row; without `axis` the ..."""
 
     def reshape(
         self, shape: _Shape = (), reverse: bool = False, target_shape: _Shape = (), keep_highest: bool = False,
-        **node: Unpack[_Node],
+        name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
     ) -> Symbol:
         """`data` under another shape, elements in the same order."""
 
     def reshape_like(
         self, rhs: Symbol | None = None, lhs_begin: int | None = None, lhs_end: int | None = None,
-        rhs_begin: int | None = None, rhs_end: int | None = None, **node: Unpack[_Node],
+        rhs_begin: int | None = None, rhs_end: int | None = None, name: str | None = None,
+        attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
     ) -> Symbol:
         """`lhs` in the shape of `rhs`; or axes [lhs_begin, lhs_end) of `lhs` replaced by [rhs_begin, rhs_end) ..."""
 
-    def rint(self, **node: Unpack[_Node]) -> Symbol:
+    def rint(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """Nearest integer, halves downward (MXNet's rule: rint(0.5) is 0, rint(1.5) is 1, rint(-1.5) is -2)."""
 
-    def round(self, **node: Unpack[_Node]) -> Symbol:
+    def round(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """Nearest integer, halves away from zero."""
 
-    def rsqrt(self, **node: Unpack[_Node]) -> Symbol:
+    def rsqrt(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """1 / sqrt(x)."""
 
     def save(self, fname: str, remove_amp_cast: bool = True) -> None:
         """Write the JSON to file `fname`."""
 
-    def shape_array(self, **node: Unpack[_Node]) -> Symbol:
+    def shape_array(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """The shape of `data`, as a vector of int64."""
 
-    def sigmoid(self, **node: Unpack[_Node]) -> Symbol:
+    def sigmoid(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """1 / (1 + exp(-x))."""
 
-    def sign(self, **node: Unpack[_Node]) -> Symbol:
+    def sign(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """-1, 0 or 1; 0 for NaN."""
 
     def simple_bind(
@@ -491,101 +586,147 @@ class Symbol:
     ) -> Executor:
         """An Executor with arrays made for every argument from the given shapes (``data=(32, 10)``)."""
 
-    def sin(self, **node: Unpack[_Node]) -> Symbol:
+    def sin(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """Sine of x in radians."""
 
-    def sinh(self, **node: Unpack[_Node]) -> Symbol:
+    def sinh(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """Hyperbolic sine."""
 
-    def size_array(self, **node: Unpack[_Node]) -> Symbol:
+    def size_array(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """The number of elements of `data`, as one int64."""
 
     def slice(
         self, begin: int | None | Sequence[int | None], end: int | None | Sequence[int | None],
-        step: int | None | Sequence[int | None] = (), **node: Unpack[_Node],
+        step: int | None | Sequence[int | None] = (), name: str | None = None, attr: Mapping[str, str] | None = None,
+        out: object = None, **node: Unpack[_Node],
     ) -> Symbol:
         """The box ``data[begin[0]:end[0]:step[0], ...]``, with Python's rules: None, negative and out-of-range ..."""
 
-    def slice_axis(self, axis: int, begin: int, end: int | None, **node: Unpack[_Node]) -> Symbol:
+    def slice_axis(
+        self, axis: int, begin: int, end: int | None, name: str | None = None, attr: Mapping[str, str] | None = None,
+        out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """``data[..., begin:end, ...]`` along one axis; `end` None is the end of it, negative bounds count ..."""
 
-    def slice_like(self, shape_like: Symbol | None = None, axes: _Shape = (), **node: Unpack[_Node]) -> Symbol:
+    def slice_like(
+        self, shape_like: Symbol | None = None, axes: _Shape = (), name: str | None = None,
+        attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """The leading part of `data` in the size of `shape_like`, on all axes (then both have as many) or on ..."""
 
     def softmax(
         self, length: Symbol | None = None, axis: int = -1, temperature: float | None = None,
-        dtype: _DType | None = None, use_length: bool = False, **node: Unpack[_Node],
+        dtype: _DType | None = None, use_length: bool = False, name: str | None = None,
+        attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
     ) -> Symbol:
         """exp(data / temperature), divided by its sum along `axis`."""
 
     def softmin(
         self, axis: int = -1, temperature: float | None = None, dtype: _DType | None = None, use_length: bool = False,
-        **node: Unpack[_Node],
+        name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
     ) -> Symbol:
         """softmax of the negated data."""
 
-    def sort(self, axis: int | None = -1, is_ascend: bool = True, **node: Unpack[_Node]) -> Symbol:
+    def sort(
+        self, axis: int | None = -1, is_ascend: bool = True, name: str | None = None,
+        attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """`data` in order along `axis`."""
 
-    def space_to_depth(self, block_size: int, **node: Unpack[_Node]) -> Symbol:
+    def space_to_depth(
+        self, block_size: int, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+        **node: Unpack[_Node],
+    ) -> Symbol:
         """Places become channels: (n, c, h * b, w * b) to (n, b * b * c, h, w) for blocks of edge b = ..."""
 
-    def split(self, num_outputs: int, axis: int = 1, squeeze_axis: bool = False, **node: Unpack[_Node]) -> Symbol:
+    def split(
+        self, num_outputs: int, axis: int = 1, squeeze_axis: bool = False, name: str | None = None,
+        attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """`data` cut along `axis` into `num_outputs` equal pieces; with ``squeeze_axis`` the cut axis, then of ..."""
 
     def split_v2(self, *args: Any, **kwargs: Any) -> Symbol:
         """``mx.sym.split_v2`` with this symbol as its first input."""
 
-    def sqrt(self, **node: Unpack[_Node]) -> Symbol:
+    def sqrt(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """Square root; NaN below 0."""
 
-    def square(self, **node: Unpack[_Node]) -> Symbol:
+    def square(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """x * x."""
 
     def squeeze(self, axis: _Shape | None = None, inplace: bool = False, **kwargs: Any) -> Symbol:
         """The operator ``squeeze`` with this symbol as its first input."""
 
     def sum(
-        self, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False, **node: Unpack[_Node],
+        self, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False, name: str | None = None,
+        attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
     ) -> Symbol:
         """Sum over `axis`; integers wrap in their dtype."""
 
-    def swapaxes(self, dim1: int = 0, dim2: int = 0, **node: Unpack[_Node]) -> Symbol:
+    def swapaxes(
+        self, dim1: int = 0, dim2: int = 0, name: str | None = None, attr: Mapping[str, str] | None = None,
+        out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """`data` with axes `dim1` and `dim2` exchanged (negative: from the end)."""
 
     def take(
         self, indices: Symbol | None = None, axis: int = 0, mode: Literal["clip", "wrap", "raise"] = "clip",
-        **node: Unpack[_Node],
+        name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
     ) -> Symbol:
         """Slices of `a` along `axis` at `indices`: the result has the indices' shape in place of that axis."""
 
-    def tan(self, **node: Unpack[_Node]) -> Symbol:
+    def tan(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """Tangent of x in radians."""
 
-    def tanh(self, **node: Unpack[_Node]) -> Symbol:
+    def tanh(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """Hyperbolic tangent."""
 
-    def tile(self, reps: _Shape, **node: Unpack[_Node]) -> Symbol:
+    def tile(
+        self, reps: _Shape, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+        **node: Unpack[_Node],
+    ) -> Symbol:
         """`data` repeated ``reps[i]`` times along axis ``i``; the shorter of shape and `reps` gets ones in front."""
 
     def tojson(self, remove_amp_cast: bool = True) -> str:
-        """The graph as MXNet 1.9.1's JSON text."""
+        """The graph as MXNet 1.9.1's JSON text, without the casts of mixed precision (unless they are outputs)."""
 
     def topk(
         self, axis: int | None = -1, k: int = 1, ret_typ: Literal["value", "indices", "mask", "both"] = "indices",
-        is_ascend: bool = False, dtype: _DType = "float32", **node: Unpack[_Node],
+        is_ascend: bool = False, dtype: _DType = "float32", name: str | None = None,
+        attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
     ) -> Symbol:
         """The `k` largest (``is_ascend``: smallest) elements along `axis`, in order; a k below 1 takes all."""
 
-    def transpose(self, axes: _Shape = (), **node: Unpack[_Node]) -> Symbol:
+    def transpose(
+        self, axes: _Shape = (), name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+        **node: Unpack[_Node],
+    ) -> Symbol:
         """`data` with its axes in the order `axes`; without `axes`, in reverse order."""
 
-    def trunc(self, **node: Unpack[_Node]) -> Symbol:
+    def trunc(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """x without its fraction."""
 
     def wait_to_read(self) -> None: ...
 
-    def zeros_like(self, **node: Unpack[_Node]) -> Symbol:
+    def zeros_like(
+        self, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+    ) -> Symbol:
         """Zeros of the input's shape and dtype."""
 
 

@@ -8,8 +8,8 @@ from .._core.graph import Indexed, variables
 from .._core.infer import infer_dtypes, infer_shapes, where_text
 from .._core.place import group_context
 from ..ndarray import NDArray
-from ..ops.record import near
-from .inference import declared, known_shapes, mxnet_shape, named, variable_dtype
+from ..ops.record import near, show
+from .inference import declared, known_shapes, named, variable_dtype
 
 GRAD_REQ = ("null", "write", "add")
 STORAGE_TYPES = ("default", "row_sparse", "csr")
@@ -170,7 +170,7 @@ def simple_bind(symbol, ctx, grad_req, type_dict, stype_dict, group2ctx, shared_
         raise ValueError("shared_buffer in simple_bind must be dict or None")
     _is_executor(shared_exec)
     groups = _groups(group2ctx, "simple_bind")
-    given = "\n".join(f"{k}: {v}" for k, v in shapes.items())
+    given = " Arguments:" + "".join(f"\n{k}: {v}" for k, v in shapes.items()) if shapes else ""
     try:
         g = Indexed(symbol._entries)
         arg_nodes, aux_nodes = variables(symbol._entries)
@@ -186,7 +186,7 @@ def simple_bind(symbol, ctx, grad_req, type_dict, stype_dict, group2ctx, shared_
                    if shape_of[g.entry((n, 0))] is None or None in shape_of[g.entry((n, 0))]]
         if missing:
             raise MXNetError("these shapes cannot be inferred from what is given: " + ", ".join(
-                f"{n.name}: {mxnet_shape(shape_of[g.entry((n, 0))])}" for n in missing)
+                f"{n.name}: {show(shape_of[g.entry((n, 0))])}" for n in missing)
                 + "".join(f"\n{k!r} is no input" + "".join(f", did you mean {c!r}?" for c in near(k, known_names))
                           for k in shapes if k not in known_names))
         types = declared(g, variable_dtype)
@@ -205,7 +205,7 @@ def simple_bind(symbol, ctx, grad_req, type_dict, stype_dict, group2ctx, shared_
         aux_arrays = [make.state(*specs[n]) for n in aux_nodes]
         return bind(symbol, ctx, arg_arrays, args_grad, reqs, aux_arrays, group2ctx, shared_exec)
     except (MXNetError, ValueError, TypeError) as e:
-        raise RuntimeError(f"simple_bind error. Arguments:\n{given}\n{e}") from None
+        raise RuntimeError(f"simple_bind error.{given}\n{e}") from None
 
 
 class _Maker:

@@ -7,11 +7,13 @@ import json
 
 from .._core.errors import MXNetError
 from .._core.graph import Node, topological
-from ..ops.record import REGISTRY
+from ..ops.record import REGISTRY, cut
 
 VERSION = 10901
 # Keys that MXNet stores as __key__ when an attribute dict says them plainly.
 HIDDEN_KEYS = ("ctx_group", "lr_mult", "wd_mult", "force_mirroring", "mirror_stage")
+# What a file says that names no version, and the versions from which on a file says things as they are said now.
+UNVERSIONED, SAYS_INPUTS, SAYS_INIT, SAYS_AXIS = 800, 900, 904, 905
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 
 
@@ -67,6 +69,27 @@ def to_json(entries):
             f'  "attrs": {{"mxnet_version": ["int", {VERSION}]}}\n' + "}")
 
 
+def without_amp_casts(entries):
+    """The graph behind `entries` without ``amp_cast`` and ``amp_multicast`` nodes, but for those that are outputs."""
+    casts, order = ("amp_cast", "amp_multicast"), topological(entries)
+    if not any(n.op is not None and n.op.name in casts for n in order):
+        return entries
+    heads, made = {n for n, _ in entries}, {}
+
+    def through(entry):
+        node, i = entry
+        while node.op is not None and node.op.name in casts:
+            node, i = node.inputs[i]
+        return made[node], i
+    for node in order:
+        if node.op is None or (node.op.name in casts and node not in heads):
+            made[node] = node
+        else:
+            made[node] = Node(node.op, node.name, dict(node.attrs), node.p, [through(e) for e in node.inputs],
+                              node.where)
+    return [(made[n], i) for n, i in entries]
+
+
 def from_json(text):
     """The entries of a graph from its JSON text, of MXNet 1.x or older. MXNetError says what is wrong and where."""
     try:
@@ -78,13 +101,22 @@ def from_json(text):
     if not isinstance(graph, dict) or not isinstance(graph.get("nodes"), list) \
             or not isinstance(graph.get("heads"), list):
         raise MXNetError("this is no symbol JSON: it needs the lists 'nodes' and 'heads'")
+    version = _version(graph.get("attrs", {}))
     nodes = []
     for i, entry in enumerate(graph["nodes"]):
-        nodes.append(_node(i, entry, nodes))
+        nodes.append(_node(i, entry, nodes, version))
     if not graph["heads"]:
         raise MXNetError("symbol JSON: 'heads' is empty: the graph has no output")
     heads = [_entry(nodes, len(nodes), h, "heads") for h in graph["heads"]]
     return heads
+
+
+def _version(attrs):
+    """The version of MXNet that a graph's attributes say it is of, 10901 for 1.9.1."""
+    said = attrs.get("mxnet_version", ["int", UNVERSIONED]) if isinstance(attrs, dict) else None
+    if not isinstance(said, list) or len(said) != 2 or said[0] != "int" or type(said[1]) is not int:
+        raise MXNetError(f"symbol JSON: 'attrs' is {cut(repr(attrs))}, not {{'mxnet_version': ['int', number]}}")
+    return said[1]
 
 
 def _entry(nodes, before, reference, what):
@@ -102,7 +134,11 @@ def _entry(nodes, before, reference, what):
     return nodes[row], out
 
 
-def _node(i, entry, nodes):
+def _is_hidden(key):
+    return len(key) > 4 and key.startswith("__") and key.endswith("__")
+
+
+def _node(i, entry, nodes, version):
     if not isinstance(entry, dict) or not isinstance(entry.get("op"), str) or not isinstance(entry.get("name"), str):
         raise MXNetError(f"symbol JSON: node {i} needs a text 'op' and a text 'name'")
     name, op_name = entry["name"], entry["op"]
@@ -112,7 +148,10 @@ def _node(i, entry, nodes):
         if not isinstance(part, dict):
             raise MXNetError(f"symbol JSON: {key!r} of node {name!r} is no object")
         attrs.update({str(k): v if isinstance(v, str) else str(v) for k, v in part.items()})
-    attrs = {f"__{k}__" if k in HIDDEN_KEYS else k: v for k, v in attrs.items()}
+    if version < VERSION:
+        for k in HIDDEN_KEYS:
+            if k in attrs:
+                attrs[f"__{k}__"] = attrs.pop(k)
     references = entry.get("inputs", [])
     if not isinstance(references, list):
         raise MXNetError(f"symbol JSON: 'inputs' of node {name!r} is no list")
@@ -122,14 +161,33 @@ def _node(i, entry, nodes):
     if op_name not in REGISTRY:
         raise MXNetError(f"symbol JSON: node {name!r} uses the operator {op_name!r}, which mxlite does not have")
     op = REGISTRY[op_name]
+    if version < SAYS_AXIS and op.name in ("argmax", "argmin") and attrs.get("axis") == "-1":
+        del attrs["axis"]                           # it meant: over all elements
     try:
         p = op.parse({k: v for k, v in attrs.items() if k in op.params})
-        wanted = len(op.aux_names(p)) + (0 if op.variadic else len(op.input_names(p)))
-        if not op.variadic and len(inputs) == len(op.input_names(p)) and wanted > len(inputs):
-            for aux in op.aux_names(p):             # before 0.9 auxiliary states were not written
-                inputs.append((Node(None, f"{name}_{aux}", {}), 0))
-        if not op.variadic and len(inputs) != wanted:
-            raise ValueError(f"it takes {wanted} inputs, the file gives {len(inputs)}")
+        labels = list(op.input_names(p, len(inputs))) + list(op.aux_names(p))
+        if version < VERSION and op.params:
+            _give_away(attrs, labels, inputs)
+        if op.params:                               # one without takes what it is given, as in MXNet
+            p = op.parse({k: v for k, v in attrs.items() if not _is_hidden(k)})
+        if not op.variadic:
+            states = op.aux_names(p)
+            if version < SAYS_INPUTS or len(inputs) == len(labels) - len(states):   # files without their states
+                inputs += [(Node(None, f"{name}_{label}", dict(attrs)), 0) for label in labels[len(inputs):]]
+            if len(inputs) != len(labels):
+                raise ValueError(f"it takes {len(labels)} inputs, the file gives {len(inputs)}")
+            for label, (node, _) in zip(labels, inputs) if version < SAYS_INIT else ():
+                if label in states and label in op.aux_init and node.op is None:
+                    node.attrs.setdefault("__init__", op.aux_init[label])
     except ValueError as e:
-        raise MXNetError(f"symbol JSON: node {name!r} ({op_name}): {e}") from None
+        said = str(e).removeprefix(f"{op.name}: ")
+        raise MXNetError(f"symbol JSON: node {name!r} ({op_name}): {said}") from None
     return Node(op, name, attrs, p, inputs)
+
+
+def _give_away(attrs, labels, inputs):
+    """Older files say ``weight_lr_mult`` at an operator: it is the ``__lr_mult__`` of the variable for `weight`."""
+    for label, (node, _) in zip(labels, inputs):
+        for k in HIDDEN_KEYS:
+            if node.op is None and f"{label}_{k}" in attrs:
+                node.attrs[f"__{k}__"] = attrs.pop(f"{label}_{k}")

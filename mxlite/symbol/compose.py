@@ -16,8 +16,8 @@ MOST_INPUTS = 65536         # variables made for the inputs of one operator
 
 def attribute_text(key, value):
     """A parameter's value as MXNet writes it into JSON: ``str(value)``, dtypes by name."""
-    if isinstance(value, str):
-        return value
+    if isinstance(value, str):              # MXNet's operators read one spelling of a dtype: no "float"
+        return name_of(value) if key == "dtype" and value.strip() not in ("None", "") else value
     if key == "dtype" and value is not None and not isinstance(value, int):
         return name_of(value)
     if isinstance(value, (tuple, list)) and any(isinstance(v, np.generic) for v in value):
@@ -32,10 +32,10 @@ def hidden_key(key):
 
 def compose(op, called, args, kwargs, symbol_class):
     """The entries of a new node of `op` for the call ``called(*args, **kwargs)``."""
-    name = kwargs.pop("name", None)
-    attr = kwargs.pop("attr", None)
-    kwargs.pop("out", None)
-    inputs, by_name, values, rest = split_call(op, args, kwargs, lambda v: isinstance(v, symbol_class), "symbols")
+    after = {"name": kwargs.pop("name", None), "attr": kwargs.pop("attr", None), "out": kwargs.pop("out", None)}
+    inputs, by_name, values, rest = split_call(op, args, kwargs, lambda v: isinstance(v, symbol_class), "symbols",
+                                               after)
+    name, attr = after["name"], after["attr"]
     if not op.variadic:
         check_twice(op, all_inputs(op), inputs, by_name)
     # The name is taken before anything else can fail, as MXNet does: a refused call uses up a number.

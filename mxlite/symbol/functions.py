@@ -1,5 +1,12 @@
 """``sym.op`` for every record, made on first use from the registry; and the functions that are no single operator."""
+import numbers
+import operator
+from importlib import import_module
+
+import numpy as np
+
 from ..calls import signature
+from ..opdoc import describe
 from ..ops.record import find
 from .symbol import Symbol, call
 
@@ -10,28 +17,67 @@ def get(name):
     """The function that composes operator `name`. AttributeError, with near names, where there is none."""
     function = _made.get(name)
     if function is None:
-        record = find(name)
-
-        def function(*args, **kwargs):
-            return call(record.name, name, *args, **kwargs)
-        function.__name__ = function.__qualname__ = name
-        function.__doc__ = record.__doc__
-        function.__signature__ = signature(record, symbolic=True)
-        function.__module__ = "mxlite.symbol"
-        _made[name] = function
+        function = _made[name] = SymbolFunction(find(name), name)
     return function
 
 
+class _WhenAsked:
+    """An attribute that `make` makes of a function when somebody asks; the class itself has `own` under that name."""
+
+    def __init__(self, make, *own):
+        self.make, self.own = make, own
+
+    def __get__(self, function, cls):
+        if function is not None:
+            return self.make(function)
+        if not self.own:
+            raise AttributeError("only a function has it")
+        return self.own[0]
+
+
+class SymbolFunction:
+    """A callable that composes one operator under one name. Docstring and signature are made when asked for."""
+
+    def __init__(self, record, name, module="mxlite.symbol"):
+        self.record, self.__name__, self.__qualname__, self.__module__ = record, name, name, module
+        self._call = record.name, name
+
+    def __call__(self, *args, **kwargs):
+        return call(*self._call, *args, **kwargs)
+
+    def __repr__(self):
+        return f"<function {self.__name__}>"
+
+    def __reduce__(self):
+        return _unpickled, (self.__module__, self.__name__)
+
+    __doc__ = _WhenAsked(lambda self: describe(self.record, self.__name__, symbolic=True), __doc__)
+    __signature__ = _WhenAsked(lambda self: signature(self.record, symbolic=True))
+
+
+def _unpickled(module, name):
+    return getattr(import_module(module), name)
+
+
+NUMBERS = {"power": operator.pow, "maximum": lambda x, y: x if x > y else y,
+           "minimum": lambda x, y: x if x < y else y, "hypot": np.hypot}
+
+
 def two(name, arrays, scalar, reflected):
-    """``sym.name(lhs, rhs)`` on symbols and numbers."""
+    """``sym.name(lhs, rhs)`` on symbols and numbers; of two numbers the number."""
     def function(left, right):
         if isinstance(left, Symbol):
             if isinstance(right, Symbol):
                 return call(arrays, arrays, left, right)
-            return call(scalar, scalar.replace("_scalar", "scalar"), left, scalar=right)
-        if isinstance(right, Symbol):
-            return call(reflected, reflected.replace("_scalar", "scalar"), right, scalar=left)
-        raise TypeError(f"types ({type(left)}, {type(right)}) not supported: one must be a Symbol")
+            if isinstance(right, numbers.Number):
+                return call(scalar, scalar.replace("_scalar", "scalar"), left, scalar=right)
+        elif isinstance(left, numbers.Number):
+            if isinstance(right, Symbol):
+                return call(reflected, reflected.replace("_scalar", "scalar"), right, scalar=left)
+            if isinstance(right, numbers.Number):
+                return NUMBERS[name](left, right)
+        raise TypeError(f"{name}: types ({type(left).__name__}, {type(right).__name__}) not supported: each must be a "
+                        f"Symbol or a number")
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"``{name}(left, right)`` element by element; either side may be a number."
     return function

@@ -53,10 +53,8 @@ _DType: TypeAlias = str | type | np.dtype[Any]
 
 
 class _Node(TypedDict, total=False):
-    """What every operator's node takes beside inputs and parameters."""
+    """What every operator's node takes beside its name, inputs and parameters."""
 
-    name: str | None
-    attr: Mapping[str, str] | None
     ctx_group: str
     lr_mult: float
     wd_mult: float
@@ -66,13 +64,14 @@ class _Node(TypedDict, total=False):
 
 @overload
 def Activation(
-    data: Symbol | None, act_type: Literal["relu", "sigmoid", "softrelu", "softsign", "tanh"], **node: Unpack[_Node],
+    data: Symbol | None, act_type: Literal["relu", "sigmoid", "softrelu", "softsign", "tanh"], name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """An activation function chosen by `act_type`: relu, sigmoid, softrelu (log(1 + exp(x))), softsign or ..."""
 @overload
 def Activation(
     data: Symbol | None = None, *, act_type: Literal["relu", "sigmoid", "softrelu", "softsign", "tanh"],
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol: ...
 
 
@@ -81,7 +80,7 @@ def BatchNorm(
     moving_mean: Symbol | None = None, moving_var: Symbol | None = None, eps: float = 0.0010000000474974513,
     momentum: float = 0.9, fix_gamma: bool = True, use_global_stats: bool = False, output_mean_var: bool = False,
     axis: int = 1, cudnn_off: bool = False, min_calib_range: float | None = None, max_calib_range: float | None = None,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Normalizes each channel to zero mean and unit variance, then scales by gamma and shifts by beta ..."""
 
@@ -90,24 +89,34 @@ def BatchNorm_v1(
     data: Symbol | None = None, gamma: Symbol | None = None, beta: Symbol | None = None,
     moving_mean: Symbol | None = None, moving_var: Symbol | None = None, eps: float = 0.0010000000474974513,
     momentum: float = 0.9, fix_gamma: bool = True, use_global_stats: bool = False, output_mean_var: bool = False,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """An older name of BatchNorm, for data of two or four axes and channels along axis 1."""
 
 
-def BlockGrad(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def BlockGrad(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """The input; no gradient passes through."""
 
 
 @overload
-def Cast(data: Symbol | None, dtype: _DType, **node: Unpack[_Node]) -> Symbol:
+def Cast(
+    data: Symbol | None, dtype: _DType, name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """The input converted to another dtype."""
 @overload
-def Cast(data: Symbol | None = None, *, dtype: _DType, **node: Unpack[_Node]) -> Symbol: ...
+def Cast(
+    data: Symbol | None = None, *, dtype: _DType, name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: object = None, **node: Unpack[_Node],
+) -> Symbol: ...
 
 
 def Concat(
-    *data: Symbol | Sequence[Symbol], num_args: int | None = None, dim: int = 1, **node: Unpack[_Node],
+    *data: Symbol | Sequence[Symbol], num_args: int | None = None, dim: int = 1, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """The inputs joined along axis `dim`; their other axes agree."""
 
@@ -117,7 +126,8 @@ def Convolution(
     data: Symbol | None, weight: Symbol | None, bias: Symbol | None, kernel: _Shape, stride: _Shape, dilate: _Shape,
     pad: _Shape, num_filter: int, num_group: int = 1, workspace: int = 1024, no_bias: bool = False,
     cudnn_tune: Literal["off", "limited_workspace", "fastest"] | None = None, cudnn_off: bool = False,
-    layout: Literal["NCW", "NCHW", "NCDHW", "NHWC", "NDHWC"] | None = None, **node: Unpack[_Node],
+    layout: Literal["NCW", "NCHW", "NCDHW", "NHWC", "NDHWC"] | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """N-dimensional convolution (cross-correlation) over 1, 2 or 3 spatial axes, with groups, strides and ..."""
 @overload
@@ -126,7 +136,8 @@ def Convolution(
     stride: _Shape = (), dilate: _Shape = (), pad: _Shape = (), num_filter: int, num_group: int = 1,
     workspace: int = 1024, no_bias: bool = False,
     cudnn_tune: Literal["off", "limited_workspace", "fastest"] | None = None, cudnn_off: bool = False,
-    layout: Literal["NCW", "NCHW", "NCDHW", "NHWC", "NDHWC"] | None = None, **node: Unpack[_Node],
+    layout: Literal["NCW", "NCHW", "NCDHW", "NHWC", "NDHWC"] | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol: ...
 
 
@@ -135,7 +146,8 @@ def Convolution_v1(
     data: Symbol | None, weight: Symbol | None, bias: Symbol | None, kernel: _Shape, stride: _Shape, dilate: _Shape,
     pad: _Shape, num_filter: int, num_group: int = 1, workspace: int = 1024, no_bias: bool = False,
     cudnn_tune: Literal["off", "limited_workspace", "fastest"] | None = None, cudnn_off: bool = False,
-    layout: Literal["NCHW", "NHWC", "NCDHW", "NDHWC"] | None = None, **node: Unpack[_Node],
+    layout: Literal["NCHW", "NHWC", "NCDHW", "NDHWC"] | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """The first version of Convolution (2 or 3 spatial axes), kept for old symbol files: the same function."""
 @overload
@@ -144,13 +156,15 @@ def Convolution_v1(
     stride: _Shape = (), dilate: _Shape = (), pad: _Shape = (), num_filter: int, num_group: int = 1,
     workspace: int = 1024, no_bias: bool = False,
     cudnn_tune: Literal["off", "limited_workspace", "fastest"] | None = None, cudnn_off: bool = False,
-    layout: Literal["NCHW", "NHWC", "NCDHW", "NDHWC"] | None = None, **node: Unpack[_Node],
+    layout: Literal["NCHW", "NHWC", "NCDHW", "NDHWC"] | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol: ...
 
 
 def Crop(
     *data: Symbol | Sequence[Symbol], num_args: int | None = None, offset: _Shape = (0, 0), h_w: _Shape = (0, 0),
-    center_crop: bool = False, **node: Unpack[_Node],
+    center_crop: bool = False, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
 ) -> Symbol:
     """The window of height and width `h_w` of images (N, C, H, W), or of a second input's height and ..."""
 
@@ -161,7 +175,7 @@ def Deconvolution(
     pad: _Shape, adj: _Shape, target_shape: _Shape, num_filter: int, num_group: int = 1, workspace: int = 512,
     no_bias: bool = True, cudnn_tune: Literal["off", "limited_workspace", "fastest"] | None = None,
     cudnn_off: bool = False, layout: Literal["NCW", "NCHW", "NCDHW", "NHWC", "NDHWC"] | None = None,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """The transpose of Convolution over 1, 2 or 3 spatial axes: every element of data adds the weighted ..."""
 @overload
@@ -170,92 +184,113 @@ def Deconvolution(
     stride: _Shape = (), dilate: _Shape = (), pad: _Shape = (), adj: _Shape = (), target_shape: _Shape = (),
     num_filter: int, num_group: int = 1, workspace: int = 512, no_bias: bool = True,
     cudnn_tune: Literal["off", "limited_workspace", "fastest"] | None = None, cudnn_off: bool = False,
-    layout: Literal["NCW", "NCHW", "NCDHW", "NHWC", "NDHWC"] | None = None, **node: Unpack[_Node],
+    layout: Literal["NCW", "NCHW", "NCDHW", "NHWC", "NDHWC"] | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol: ...
 
 
 def Dropout(
     data: Symbol | None = None, p: float = 0.5, mode: Literal["always", "training"] = "training", axes: _Shape = (),
-    cudnn_off: bool | None = False, **node: Unpack[_Node],
+    cudnn_off: bool | None = False, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
 ) -> Symbol:
     """While training (or always, by `mode`) sets each element to 0 with probability `p` and multiplies the ..."""
 
 
-def ElementWiseSum(*args: Symbol | Sequence[Symbol], num_args: int = 0, **node: Unpack[_Node]) -> Symbol:
+def ElementWiseSum(
+    *args: Symbol | Sequence[Symbol], num_args: int = 0, name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """Sum of any number of arrays of one shape."""
 
 
 @overload
 def Embedding(
     data: Symbol | None, weight: Symbol | None, input_dim: int, output_dim: int, dtype: _DType = "float32",
-    sparse_grad: bool = False, **node: Unpack[_Node],
+    sparse_grad: bool = False, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
 ) -> Symbol:
     """Rows of `weight` (input_dim, output_dim) at the indices `data`: the result has the data's shape and ..."""
 @overload
 def Embedding(
     data: Symbol | None = None, weight: Symbol | None = None, *, input_dim: int, output_dim: int,
-    dtype: _DType = "float32", sparse_grad: bool = False, **node: Unpack[_Node],
+    dtype: _DType = "float32", sparse_grad: bool = False, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol: ...
 
 
-def Flatten(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def Flatten(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """All axes but the first merged into one: (n, a, b) becomes (n, a * b), (n,) becomes (n, 1)."""
 
 
 @overload
 def FullyConnected(
     data: Symbol | None, weight: Symbol | None, bias: Symbol | None, num_hidden: int, no_bias: bool = False,
-    flatten: bool = True, **node: Unpack[_Node],
+    flatten: bool = True, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
 ) -> Symbol:
     """``data · weightᵀ + bias``: a dense layer."""
 @overload
 def FullyConnected(
     data: Symbol | None = None, weight: Symbol | None = None, bias: Symbol | None = None, *, num_hidden: int,
-    no_bias: bool = False, flatten: bool = True, **node: Unpack[_Node],
+    no_bias: bool = False, flatten: bool = True, name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: object = None, **node: Unpack[_Node],
 ) -> Symbol: ...
 
 
 def GroupNorm(
     data: Symbol | None = None, gamma: Symbol | None = None, beta: Symbol | None = None, num_groups: int = 1,
-    eps: float = 9.999999747378752e-06, output_mean_var: bool = False, **node: Unpack[_Node],
+    eps: float = 9.999999747378752e-06, output_mean_var: bool = False, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Normalizes every group of channels of every sample to zero mean and unit variance, then scales by ..."""
 
 
 def IdentityAttachKLSparseReg(
     data: Symbol | None = None, moving_avg: Symbol | None = None, sparseness_target: float = 0.10000000149011612,
-    penalty: float = 0.0010000000474974513, momentum: float = 0.8999999761581421, **node: Unpack[_Node],
+    penalty: float = 0.0010000000474974513, momentum: float = 0.8999999761581421, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Passes the activations on, which should lie between 0 and 1; adds to their gradient that of ..."""
 
 
 def InstanceNorm(
     data: Symbol | None = None, gamma: Symbol | None = None, beta: Symbol | None = None,
-    eps: float = 0.0010000000474974513, **node: Unpack[_Node],
+    eps: float = 0.0010000000474974513, name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Normalizes every channel of every sample over its positions to zero mean and unit variance, then ..."""
 
 
 def L2Normalization(
     data: Symbol | None = None, eps: float = 1.000000013351432e-10,
-    mode: Literal["channel", "instance", "spatial"] = "instance", **node: Unpack[_Node],
+    mode: Literal["channel", "instance", "spatial"] = "instance", name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """``data / sqrt(sum(data ** 2) + eps)``, the sum over all of a sample (mode ``instance``), over axis 1 ..."""
 
 
 @overload
-def LRN(data: Symbol | None, alpha: float, beta: float, knorm: float, nsize: int, **node: Unpack[_Node]) -> Symbol:
+def LRN(
+    data: Symbol | None, alpha: float, beta: float, knorm: float, nsize: int, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """Local response normalization (Krizhevsky, Sutskever and Hinton, 2012): ``data * norm ** -beta`` with ..."""
 @overload
 def LRN(
     data: Symbol | None = None, *, alpha: float = 9.999999747378752e-05, beta: float = 0.75, knorm: float = 2.0,
-    nsize: int, **node: Unpack[_Node],
+    nsize: int, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
 ) -> Symbol: ...
 
 
 def LayerNorm(
     data: Symbol | None = None, gamma: Symbol | None = None, beta: Symbol | None = None, axis: int = -1,
-    eps: float = 9.999999747378752e-06, output_mean_var: bool = False, **node: Unpack[_Node],
+    eps: float = 9.999999747378752e-06, output_mean_var: bool = False, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Normalizes along one axis to zero mean and unit variance, then scales by gamma and shifts by beta ..."""
 
@@ -263,32 +298,37 @@ def LayerNorm(
 def LeakyReLU(
     data: Symbol | None = None, gamma: Symbol | None = None,
     act_type: Literal["leaky", "prelu", "rrelu", "elu", "selu", "gelu"] = "leaky", slope: float = 0.25,
-    lower_bound: float = 0.125, upper_bound: float = 0.33399999141693115, **node: Unpack[_Node],
+    lower_bound: float = 0.125, upper_bound: float = 0.33399999141693115, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Rectifiers that keep something of negative inputs, chosen by `act_type`."""
 
 
 def LinearRegressionOutput(
-    data: Symbol | None = None, label: Symbol | None = None, grad_scale: float = 1.0, **node: Unpack[_Node],
+    data: Symbol | None = None, label: Symbol | None = None, grad_scale: float = 1.0, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Passes the data on; the gradient is that of half the squared error, ``data - label``."""
 
 
 def LogisticRegressionOutput(
-    data: Symbol | None = None, label: Symbol | None = None, grad_scale: float = 1.0, **node: Unpack[_Node],
+    data: Symbol | None = None, label: Symbol | None = None, grad_scale: float = 1.0, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """The data's sigmoid; the gradient is that of the cross entropy, ``sigmoid(data) - label``."""
 
 
 def MAERegressionOutput(
-    data: Symbol | None = None, label: Symbol | None = None, grad_scale: float = 1.0, **node: Unpack[_Node],
+    data: Symbol | None = None, label: Symbol | None = None, grad_scale: float = 1.0, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Passes the data on; the gradient is that of the absolute error: 1 where data is above label, else ..."""
 
 
 def MakeLoss(
     data: Symbol | None = None, grad_scale: float = 1.0, valid_thresh: float = 0.0,
-    normalization: Literal["batch", "null", "valid"] = "null", **node: Unpack[_Node],
+    normalization: Literal["batch", "null", "valid"] = "null", name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Passes the data on, as a loss: its gradient is `grad_scale`, divided by the batch size ..."""
 
@@ -296,13 +336,14 @@ def MakeLoss(
 @overload
 def Pad(
     data: Symbol | None, mode: Literal["constant", "edge", "reflect"], pad_width: _Shape, constant_value: float = 0.0,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """`data` (n, c, ...; 4 or 5 axes) with a border: of `constant_value`, of the nearest element ..."""
 @overload
 def Pad(
     data: Symbol | None = None, *, mode: Literal["constant", "edge", "reflect"], pad_width: _Shape,
-    constant_value: float = 0.0, **node: Unpack[_Node],
+    constant_value: float = 0.0, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
 ) -> Symbol: ...
 
 
@@ -310,7 +351,8 @@ def Pooling(
     data: Symbol | None = None, kernel: _Shape = (), pool_type: Literal["max", "avg", "sum", "lp"] = "max",
     global_pool: bool = False, cudnn_off: bool = False, pooling_convention: Literal["valid", "full", "same"] = "valid",
     stride: _Shape = (), pad: _Shape = (), p_value: int | None = None, count_include_pad: bool | None = None,
-    layout: Literal["NCW", "NCHW", "NCDHW", "NWC", "NHWC", "NDHWC"] | None = None, **node: Unpack[_Node],
+    layout: Literal["NCW", "NCHW", "NCDHW", "NWC", "NHWC", "NDHWC"] | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Maximum, average, sum or p-norm over windows of 1, 2 or 3 spatial axes."""
 
@@ -318,54 +360,60 @@ def Pooling(
 def Pooling_v1(
     data: Symbol | None = None, kernel: _Shape = (), pool_type: Literal["max", "avg", "sum"] = "max",
     global_pool: bool = False, pooling_convention: Literal["valid", "full"] = "valid", stride: _Shape = (),
-    pad: _Shape = (), **node: Unpack[_Node],
+    pad: _Shape = (), name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
 ) -> Symbol:
     """The first version of Pooling (2 or 3 spatial axes), kept for old symbol files."""
 
 
 def Reshape(
     data: Symbol | None = None, shape: _Shape = (), reverse: bool = False, target_shape: _Shape = (),
-    keep_highest: bool = False, **node: Unpack[_Node],
+    keep_highest: bool = False, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
 ) -> Symbol:
     """`data` under another shape, elements in the same order."""
 
 
 def SVMOutput(
     data: Symbol | None = None, label: Symbol | None = None, margin: float = 1.0,
-    regularization_coefficient: float = 1.0, use_linear: bool = False, **node: Unpack[_Node],
+    regularization_coefficient: float = 1.0, use_linear: bool = False, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Passes the scores on; the gradient is that of the hinge loss, squared unless `use_linear`: each ..."""
 
 
 def SequenceLast(
     data: Symbol | None = None, sequence_length: Symbol | None = None, use_sequence_length: bool = False, axis: int = 0,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """The last step of every sequence: (batch, ...)."""
 
 
 def SequenceMask(
     data: Symbol | None = None, sequence_length: Symbol | None = None, use_sequence_length: bool = False,
-    value: float = 0.0, axis: int = 0, **node: Unpack[_Node],
+    value: float = 0.0, axis: int = 0, name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """`data` with `value` at the steps past the end of every sequence."""
 
 
 def SequenceReverse(
     data: Symbol | None = None, sequence_length: Symbol | None = None, use_sequence_length: bool = False, axis: int = 0,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """`data` (steps, batch, ...) with the steps of every sequence in reverse order; what lies past its end ..."""
 
 
 @overload
 def SliceChannel(
-    data: Symbol | None, num_outputs: int, axis: int = 1, squeeze_axis: bool = False, **node: Unpack[_Node],
+    data: Symbol | None, num_outputs: int, axis: int = 1, squeeze_axis: bool = False, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """`data` cut along `axis` into `num_outputs` equal pieces; with ``squeeze_axis`` the cut axis, then of ..."""
 @overload
 def SliceChannel(
-    data: Symbol | None = None, *, num_outputs: int, axis: int = 1, squeeze_axis: bool = False, **node: Unpack[_Node],
+    data: Symbol | None = None, *, num_outputs: int, axis: int = 1, squeeze_axis: bool = False, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol: ...
 
 
@@ -373,30 +421,37 @@ def Softmax(
     data: Symbol | None = None, label: Symbol | None = None, grad_scale: float = 1.0, ignore_label: float = -1.0,
     multi_output: bool = False, use_ignore: bool = False, preserve_shape: bool = False,
     normalization: Literal["batch", "null", "valid"] = "null", out_grad: bool = False, smooth_alpha: float = 0.0,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Softmax, ended by the gradient of the cross entropy with `label`: ``softmax(data) - ..."""
 
 
 def SoftmaxActivation(
-    data: Symbol | None = None, mode: Literal["channel", "instance"] = "instance", **node: Unpack[_Node],
+    data: Symbol | None = None, mode: Literal["channel", "instance"] = "instance", name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Softmax along the last axis (mode ``instance``) or along axis 1 (mode ``channel``, at least three axes)."""
 
 
-def SwapAxis(data: Symbol | None = None, dim1: int = 0, dim2: int = 0, **node: Unpack[_Node]) -> Symbol:
+def SwapAxis(
+    data: Symbol | None = None, dim1: int = 0, dim2: int = 0, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """`data` with axes `dim1` and `dim2` exchanged (negative: from the end)."""
 
 
 def UpSampling(
     *data: Symbol | Sequence[Symbol], scale: int, num_filter: int = 0, sample_type: Literal["nearest", "bilinear"],
     multi_input_mode: Literal["concat", "sum"] = "concat", num_args: int | None = None, workspace: int = 512,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Images (N, C, H, W) made `scale` times as high and wide."""
 
 
-def abs(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def abs(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """Magnitude of x."""
 
 
@@ -404,333 +459,515 @@ def abs(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
 def adam_update(
     weight: Symbol | None, grad: Symbol | None, mean: Symbol | None, var: Symbol | None, lr: float, beta1: float = 0.9,
     beta2: float = 0.999, epsilon: float = 1e-08, wd: float = 0.0, rescale_grad: float = 1.0,
-    clip_gradient: float = -1.0, lazy_update: bool = True, **node: Unpack[_Node],
+    clip_gradient: float = -1.0, lazy_update: bool = True, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Adam (Kingma and Ba, 2015) without bias correction, which callers fold into `lr`."""
 @overload
 def adam_update(
     weight: Symbol | None = None, grad: Symbol | None = None, mean: Symbol | None = None, var: Symbol | None = None, *,
     lr: float, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-08, wd: float = 0.0,
-    rescale_grad: float = 1.0, clip_gradient: float = -1.0, lazy_update: bool = True, **node: Unpack[_Node],
+    rescale_grad: float = 1.0, clip_gradient: float = -1.0, lazy_update: bool = True, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol: ...
 
 
-def all_finite(data: Symbol | None = None, init_output: bool = True, **node: Unpack[_Node]) -> Symbol:
+def all_finite(
+    data: Symbol | None = None, init_output: bool = True, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """[1] where every element of `data` is finite, else [0]; float32."""
 
 
 @overload
-def amp_cast(data: Symbol | None, dtype: _DType, **node: Unpack[_Node]) -> Symbol:
+def amp_cast(
+    data: Symbol | None, dtype: _DType, name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """`data` converted to `dtype` where it is float16, bfloat16 or float32; other dtypes pass as they are."""
 @overload
-def amp_cast(data: Symbol | None = None, *, dtype: _DType, **node: Unpack[_Node]) -> Symbol: ...
+def amp_cast(
+    data: Symbol | None = None, *, dtype: _DType, name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: object = None, **node: Unpack[_Node],
+) -> Symbol: ...
 
 
 def amp_multicast(
-    *data: Symbol | Sequence[Symbol], num_outputs: int, cast_narrow: bool = False, **node: Unpack[_Node],
+    *data: Symbol | Sequence[Symbol], num_outputs: int, cast_narrow: bool = False, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """All inputs in one dtype: the widest of float16, bfloat16 and float32 among them (`cast_narrow`: the ..."""
 
 
 def arange(
     start: float, stop: float | None = None, step: float = 1.0, repeat: int = 1, infer_range: bool = False,
-    ctx: Context | str | None = "", dtype: _DType = "float32", **node: Unpack[_Node],
+    ctx: Context | str | None = "", dtype: _DType = "float32", name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Values from `start` up to (not including) `stop`, `step` apart, each `repeat` times in a row; ..."""
 
 
-def arccos(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def arccos(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """Inverse cosine, in [0, pi]; NaN outside of [-1, 1]."""
 
 
-def arccosh(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def arccosh(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """Inverse hyperbolic cosine; NaN below 1."""
 
 
-def arcsin(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def arcsin(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """Inverse sine, in [-pi/2, pi/2]; NaN outside of [-1, 1]."""
 
 
-def arcsinh(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def arcsinh(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """Inverse hyperbolic sine."""
 
 
-def arctan(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def arctan(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """Inverse tangent, in [-pi/2, pi/2]."""
 
 
-def arctanh(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def arctanh(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """Inverse hyperbolic tangent; NaN outside of [-1, 1]."""
 
 
 def argmax(
-    data: Symbol | None = None, axis: int | None = None, keepdims: bool = False, **node: Unpack[_Node],
+    data: Symbol | None = None, axis: int | None = None, keepdims: bool = False, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Position of the largest element along `axis`."""
 
 
-def argmax_channel(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def argmax_channel(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """Position of the largest element along axis 1."""
 
 
 def argmin(
-    data: Symbol | None = None, axis: int | None = None, keepdims: bool = False, **node: Unpack[_Node],
+    data: Symbol | None = None, axis: int | None = None, keepdims: bool = False, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Position of the smallest element along `axis`."""
 
 
 def argsort(
     data: Symbol | None = None, axis: int | None = -1, is_ascend: bool = True, dtype: _DType = "float32",
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Indices, in `dtype`, that put `data` in order along `axis`."""
 
 
 def batch_dot(
     lhs: Symbol | None = None, rhs: Symbol | None = None, transpose_a: bool = False, transpose_b: bool = False,
-    forward_stype: Literal["default", "row_sparse", "csr"] | None = None, **node: Unpack[_Node],
+    forward_stype: Literal["default", "row_sparse", "csr"] | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Matrix product of the last two axes, for each index of the leading axes."""
 
 
-def batch_take(a: Symbol | None = None, indices: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def batch_take(
+    a: Symbol | None = None, indices: Symbol | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """One element of every row of `a` (..., k): ``a[i, indices[i]]``; int32 indices, out of range to the ..."""
 
 
-def broadcast_add(lhs: Symbol | None = None, rhs: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def broadcast_add(
+    lhs: Symbol | None = None, rhs: Symbol | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """lhs + rhs; shapes are broadcast as NumPy does."""
 
 
-def broadcast_axes(data: Symbol | None = None, axis: _Shape = (), size: _Shape = (), **node: Unpack[_Node]) -> Symbol:
+def broadcast_axes(
+    data: Symbol | None = None, axis: _Shape = (), size: _Shape = (), name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """The input with the axes `axis`, of size 1, repeated `size` times."""
 
 
-def broadcast_div(lhs: Symbol | None = None, rhs: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def broadcast_div(
+    lhs: Symbol | None = None, rhs: Symbol | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """lhs / rhs; integers divide toward zero, by zero to 0; shapes are broadcast as NumPy does."""
 
 
-def broadcast_equal(lhs: Symbol | None = None, rhs: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def broadcast_equal(
+    lhs: Symbol | None = None, rhs: Symbol | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """1 where lhs == rhs, else 0, in the inputs' dtype; shapes are broadcast as NumPy does."""
 
 
-def broadcast_greater(lhs: Symbol | None = None, rhs: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def broadcast_greater(
+    lhs: Symbol | None = None, rhs: Symbol | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """1 where lhs > rhs, else 0, in the inputs' dtype; shapes are broadcast as NumPy does."""
 
 
-def broadcast_greater_equal(lhs: Symbol | None = None, rhs: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def broadcast_greater_equal(
+    lhs: Symbol | None = None, rhs: Symbol | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """1 where lhs >= rhs, else 0, in the inputs' dtype; shapes are broadcast as NumPy does."""
 
 
-def broadcast_hypot(lhs: Symbol | None = None, rhs: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def broadcast_hypot(
+    lhs: Symbol | None = None, rhs: Symbol | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """sqrt(lhs * lhs + rhs * rhs), without overflow; shapes are broadcast as NumPy does."""
 
 
-def broadcast_lesser(lhs: Symbol | None = None, rhs: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def broadcast_lesser(
+    lhs: Symbol | None = None, rhs: Symbol | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """1 where lhs < rhs, else 0, in the inputs' dtype; shapes are broadcast as NumPy does."""
 
 
-def broadcast_lesser_equal(lhs: Symbol | None = None, rhs: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def broadcast_lesser_equal(
+    lhs: Symbol | None = None, rhs: Symbol | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """1 where lhs <= rhs, else 0, in the inputs' dtype; shapes are broadcast as NumPy does."""
 
 
 def broadcast_like(
     lhs: Symbol | None = None, rhs: Symbol | None = None, lhs_axes: _Shape | None = None,
-    rhs_axes: _Shape | None = None, **node: Unpack[_Node],
+    rhs_axes: _Shape | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
 ) -> Symbol:
     """lhs with axes of size 1 repeated to the shape of rhs, or, where `lhs_axes` and `rhs_axes` are given, ..."""
 
 
-def broadcast_logical_and(lhs: Symbol | None = None, rhs: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def broadcast_logical_and(
+    lhs: Symbol | None = None, rhs: Symbol | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """1 where both are nonzero, else 0, in the inputs' dtype; shapes are broadcast as NumPy does."""
 
 
-def broadcast_logical_or(lhs: Symbol | None = None, rhs: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def broadcast_logical_or(
+    lhs: Symbol | None = None, rhs: Symbol | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """1 where either is nonzero, else 0, in the inputs' dtype; shapes are broadcast as NumPy does."""
 
 
-def broadcast_logical_xor(lhs: Symbol | None = None, rhs: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def broadcast_logical_xor(
+    lhs: Symbol | None = None, rhs: Symbol | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """1 where just one is nonzero, else 0, in the inputs' dtype; shapes are broadcast as NumPy does."""
 
 
-def broadcast_maximum(lhs: Symbol | None = None, rhs: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def broadcast_maximum(
+    lhs: Symbol | None = None, rhs: Symbol | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """The larger of lhs and rhs; NaN where either is."""
 
 
-def broadcast_minimum(lhs: Symbol | None = None, rhs: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def broadcast_minimum(
+    lhs: Symbol | None = None, rhs: Symbol | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """The smaller of lhs and rhs; NaN where either is."""
 
 
-def broadcast_minus(lhs: Symbol | None = None, rhs: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def broadcast_minus(
+    lhs: Symbol | None = None, rhs: Symbol | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """lhs - rhs; shapes are broadcast as NumPy does."""
 
 
-def broadcast_mod(lhs: Symbol | None = None, rhs: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def broadcast_mod(
+    lhs: Symbol | None = None, rhs: Symbol | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """Remainder of lhs by rhs, with the sign of rhs; 0 where rhs is 0; shapes are broadcast as NumPy does."""
 
 
-def broadcast_mul(lhs: Symbol | None = None, rhs: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def broadcast_mul(
+    lhs: Symbol | None = None, rhs: Symbol | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """lhs * rhs; shapes are broadcast as NumPy does."""
 
 
-def broadcast_not_equal(lhs: Symbol | None = None, rhs: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def broadcast_not_equal(
+    lhs: Symbol | None = None, rhs: Symbol | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """1 where lhs != rhs, else 0, in the inputs' dtype; shapes are broadcast as NumPy does."""
 
 
-def broadcast_power(lhs: Symbol | None = None, rhs: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def broadcast_power(
+    lhs: Symbol | None = None, rhs: Symbol | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """lhs to the power rhs; shapes are broadcast as NumPy does."""
 
 
-def broadcast_to(data: Symbol | None = None, shape: _Shape = (), **node: Unpack[_Node]) -> Symbol:
+def broadcast_to(
+    data: Symbol | None = None, shape: _Shape = (), name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """The input with axes of size 1 repeated to `shape`; 0 in `shape` keeps the input's size."""
 
 
-def cbrt(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def cbrt(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """Cube root."""
 
 
-def ceil(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def ceil(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """Smallest integer not below x."""
 
 
 def choose_element_0index(
     data: Symbol | None = None, index: Symbol | None = None, axis: int | None = -1, keepdims: bool = False,
-    mode: Literal["clip", "wrap"] = "clip", **node: Unpack[_Node],
+    mode: Literal["clip", "wrap"] = "clip", name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """One element of `data` along `axis` for every position of the other axes, at `index`; with ..."""
 
 
 @overload
-def clip(data: Symbol | None, a_min: float, a_max: float, **node: Unpack[_Node]) -> Symbol:
+def clip(
+    data: Symbol | None, a_min: float, a_max: float, name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """x limited to [a_min, a_max]; NaN stays NaN."""
 @overload
-def clip(data: Symbol | None = None, *, a_min: float, a_max: float, **node: Unpack[_Node]) -> Symbol: ...
+def clip(
+    data: Symbol | None = None, *, a_min: float, a_max: float, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol: ...
 
 
 @overload
 def col2im(
     data: Symbol | None, output_size: _Shape, kernel: _Shape, stride: _Shape = (), dilate: _Shape = (),
-    pad: _Shape = (), **node: Unpack[_Node],
+    pad: _Shape = (), name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
 ) -> Symbol:
     """The transpose of im2col: columns (N, C * size of kernel, windows) are added up to an image (N, C, ..."""
 @overload
 def col2im(
     data: Symbol | None = None, *, output_size: _Shape, kernel: _Shape, stride: _Shape = (), dilate: _Shape = (),
-    pad: _Shape = (), **node: Unpack[_Node],
+    pad: _Shape = (), name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
 ) -> Symbol: ...
 
 
-def cos(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def cos(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """Cosine of x in radians."""
 
 
-def cosh(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def cosh(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """Hyperbolic cosine."""
 
 
 @overload
 def crop(
     data: Symbol | None, begin: int | None | Sequence[int | None], end: int | None | Sequence[int | None],
-    step: int | None | Sequence[int | None] = (), **node: Unpack[_Node],
+    step: int | None | Sequence[int | None] = (), name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """The box ``data[begin[0]:end[0]:step[0], ...]``, with Python's rules: None, negative and out-of-range ..."""
 @overload
 def crop(
     data: Symbol | None = None, *, begin: int | None | Sequence[int | None], end: int | None | Sequence[int | None],
-    step: int | None | Sequence[int | None] = (), **node: Unpack[_Node],
+    step: int | None | Sequence[int | None] = (), name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: object = None, **node: Unpack[_Node],
 ) -> Symbol: ...
 
 
 def cumsum(
-    a: Symbol | None = None, axis: int | None = None, dtype: _DType | None = None, **node: Unpack[_Node],
+    a: Symbol | None = None, axis: int | None = None, dtype: _DType | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Sums of the elements up to and with each, along `axis`, or over the flattened array."""
 
 
-def degrees(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def degrees(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """Radians to degrees."""
 
 
 @overload
-def depth_to_space(data: Symbol | None, block_size: int, **node: Unpack[_Node]) -> Symbol:
+def depth_to_space(
+    data: Symbol | None, block_size: int, name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """Channels become places: (n, c * b * b, h, w) to (n, c, h * b, w * b) for blocks of edge b = ..."""
 @overload
-def depth_to_space(data: Symbol | None = None, *, block_size: int, **node: Unpack[_Node]) -> Symbol: ...
+def depth_to_space(
+    data: Symbol | None = None, *, block_size: int, name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: object = None, **node: Unpack[_Node],
+) -> Symbol: ...
 
 
-def diag(data: Symbol | None = None, k: int = 0, axis1: int = 0, axis2: int = 1, **node: Unpack[_Node]) -> Symbol:
+def diag(
+    data: Symbol | None = None, k: int = 0, axis1: int = 0, axis2: int = 1, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """Diagonal `k`."""
 
 
 def dot(
     lhs: Symbol | None = None, rhs: Symbol | None = None, transpose_a: bool = False, transpose_b: bool = False,
-    forward_stype: Literal["default", "row_sparse", "csr"] | None = None, **node: Unpack[_Node],
+    forward_stype: Literal["default", "row_sparse", "csr"] | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Tensor product over one axis: the last axis of `lhs` with the first of `rhs`."""
 
 
-def elemwise_add(lhs: Symbol | None = None, rhs: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def elemwise_add(
+    lhs: Symbol | None = None, rhs: Symbol | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """lhs + rhs; both of one shape."""
 
 
-def elemwise_div(lhs: Symbol | None = None, rhs: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def elemwise_div(
+    lhs: Symbol | None = None, rhs: Symbol | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """lhs / rhs; integers divide toward zero, by zero to 0; both of one shape."""
 
 
-def elemwise_mul(lhs: Symbol | None = None, rhs: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def elemwise_mul(
+    lhs: Symbol | None = None, rhs: Symbol | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """lhs * rhs; both of one shape."""
 
 
-def elemwise_sub(lhs: Symbol | None = None, rhs: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def elemwise_sub(
+    lhs: Symbol | None = None, rhs: Symbol | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """lhs - rhs; both of one shape."""
 
 
-def erf(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def erf(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """Gauss error function."""
 
 
-def erfinv(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def erfinv(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """Inverse of `erf`: infinite at -1 and 1, NaN outside of them."""
 
 
-def exp(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def exp(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """e to the power x."""
 
 
 @overload
-def expand_dims(data: Symbol | None, axis: int, **node: Unpack[_Node]) -> Symbol:
+def expand_dims(
+    data: Symbol | None, axis: int, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """`data` with a new axis of size 1 at position `axis` of the result (negative: from its end)."""
 @overload
-def expand_dims(data: Symbol | None = None, *, axis: int, **node: Unpack[_Node]) -> Symbol: ...
+def expand_dims(
+    data: Symbol | None = None, *, axis: int, name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: object = None, **node: Unpack[_Node],
+) -> Symbol: ...
 
 
-def expm1(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def expm1(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """exp(x) - 1, exact for small x."""
 
 
 def eye(
-    N: int, M: int = 0, k: int = 0, ctx: Context | str | None = "", dtype: _DType = "float32", **node: Unpack[_Node],
+    N: int, M: int = 0, k: int = 0, ctx: Context | str | None = "", dtype: _DType = "float32", name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Ones on diagonal `k` (above the main one where positive), zeros elsewhere; N rows, M columns (N ..."""
 
 
 def fill_element_0index(
-    lhs: Symbol | None = None, mhs: Symbol | None = None, rhs: Symbol | None = None, **node: Unpack[_Node],
+    lhs: Symbol | None = None, mhs: Symbol | None = None, rhs: Symbol | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """`lhs` (n, k) with ``mhs[i]`` at column ``rhs[i]`` of row i; an index out of range writes nothing."""
 
 
-def fix(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def fix(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """x without its fraction: the integer nearest to x toward zero."""
 
 
 @overload
-def flip(data: Symbol | None, axis: _Shape, **node: Unpack[_Node]) -> Symbol:
+def flip(
+    data: Symbol | None, axis: _Shape, name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """`data` with the order along each of `axis` turned round; an axis named twice stays as it is."""
 @overload
-def flip(data: Symbol | None = None, *, axis: _Shape, **node: Unpack[_Node]) -> Symbol: ...
+def flip(
+    data: Symbol | None = None, *, axis: _Shape, name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: object = None, **node: Unpack[_Node],
+) -> Symbol: ...
 
 
-def floor(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def floor(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """Largest integer not above x."""
 
 
@@ -738,77 +975,100 @@ def floor(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
 def ftml_update(
     weight: Symbol | None, grad: Symbol | None, d: Symbol | None, v: Symbol | None, z: Symbol | None, lr: float,
     beta1: float, beta2: float, epsilon: float, t: int, wd: float = 0.0, rescale_grad: float = 1.0,
-    clip_grad: float = -1.0, **node: Unpack[_Node],
+    clip_grad: float = -1.0, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
 ) -> Symbol:
     """Follow the moving leader (Zheng and Kwok, 2017)."""
 @overload
 def ftml_update(
     weight: Symbol | None = None, grad: Symbol | None = None, d: Symbol | None = None, v: Symbol | None = None,
     z: Symbol | None = None, *, lr: float, beta1: float = 0.6, beta2: float = 0.999, epsilon: float = 1e-08, t: int,
-    wd: float = 0.0, rescale_grad: float = 1.0, clip_grad: float = -1.0, **node: Unpack[_Node],
+    wd: float = 0.0, rescale_grad: float = 1.0, clip_grad: float = -1.0, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol: ...
 
 
 @overload
 def ftrl_update(
     weight: Symbol | None, grad: Symbol | None, z: Symbol | None, n: Symbol | None, lr: float, lamda1: float = 0.01,
-    beta: float = 1.0, wd: float = 0.0, rescale_grad: float = 1.0, clip_gradient: float = -1.0, **node: Unpack[_Node],
+    beta: float = 1.0, wd: float = 0.0, rescale_grad: float = 1.0, clip_gradient: float = -1.0, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Follow the regularized leader (McMahan et al., 2013)."""
 @overload
 def ftrl_update(
     weight: Symbol | None = None, grad: Symbol | None = None, z: Symbol | None = None, n: Symbol | None = None, *,
     lr: float, lamda1: float = 0.01, beta: float = 1.0, wd: float = 0.0, rescale_grad: float = 1.0,
-    clip_gradient: float = -1.0, **node: Unpack[_Node],
-) -> Symbol: ...
-
-
-@overload
-def full(shape: _Shape, ctx: Context | str | None, dtype: _DType, value: float, **node: Unpack[_Node]) -> Symbol:
-    """`value` everywhere, of `shape` and `dtype`."""
-@overload
-def full(
-    *, shape: _Shape = (), ctx: Context | str | None = "", dtype: _DType = "float32", value: float,
+    clip_gradient: float = -1.0, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
     **node: Unpack[_Node],
 ) -> Symbol: ...
 
 
-def gamma(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+@overload
+def full(
+    shape: _Shape, ctx: Context | str | None, dtype: _DType, value: float, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
+    """`value` everywhere, of `shape` and `dtype`."""
+@overload
+def full(
+    *, shape: _Shape = (), ctx: Context | str | None = "", dtype: _DType = "float32", value: float,
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol: ...
+
+
+def gamma(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """Gamma function."""
 
 
-def gammaln(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def gammaln(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """Logarithm of the gamma function's magnitude."""
 
 
-def gather_nd(data: Symbol | None = None, indices: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def gather_nd(
+    data: Symbol | None = None, indices: Symbol | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """Elements or slices of `data` at the index tuples ``indices[:, ...]``: indices (m, ...) index the ..."""
 
 
 def hard_sigmoid(
-    data: Symbol | None = None, alpha: float = 0.20000000298023224, beta: float = 0.5, **node: Unpack[_Node],
+    data: Symbol | None = None, alpha: float = 0.20000000298023224, beta: float = 0.5, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """max(0, min(1, alpha x + beta))."""
 
 
-def identity(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def identity(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """A copy of the input."""
 
 
 @overload
 def im2col(
     data: Symbol | None, kernel: _Shape, stride: _Shape = (), dilate: _Shape = (), pad: _Shape = (),
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """What a convolution's windows see, one column a window: (N, C, *X) gives (N, C * size of kernel, ..."""
 @overload
 def im2col(
     data: Symbol | None = None, *, kernel: _Shape, stride: _Shape = (), dilate: _Shape = (), pad: _Shape = (),
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol: ...
 
 
-def khatri_rao(*args: Symbol | Sequence[Symbol], num_args: int | None = None, **node: Unpack[_Node]) -> Symbol:
+def khatri_rao(
+    *args: Symbol | Sequence[Symbol], num_args: int | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """The Khatri-Rao product of matrices of equally many columns: column j of the result is the Kronecker ..."""
 
 
@@ -816,167 +1076,231 @@ def khatri_rao(*args: Symbol | Sequence[Symbol], num_args: int | None = None, **
 def lamb_update_phase1(
     weight: Symbol | None, grad: Symbol | None, mean: Symbol | None, var: Symbol | None, beta1: float, beta2: float,
     epsilon: float, t: int, bias_correction: bool, wd: float, rescale_grad: float = 1.0, clip_gradient: float = -1.0,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """First half of a step of LAMB (You et al., 2020): the update before its learning rate; `mean` and ..."""
 @overload
 def lamb_update_phase1(
     weight: Symbol | None = None, grad: Symbol | None = None, mean: Symbol | None = None, var: Symbol | None = None, *,
     beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-06, t: int, bias_correction: bool = True, wd: float,
-    rescale_grad: float = 1.0, clip_gradient: float = -1.0, **node: Unpack[_Node],
+    rescale_grad: float = 1.0, clip_gradient: float = -1.0, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol: ...
 
 
 @overload
 def lamb_update_phase2(
     weight: Symbol | None, g: Symbol | None, r1: Symbol | None, r2: Symbol | None, lr: float, lower_bound: float = -1.0,
-    upper_bound: float = -1.0, **node: Unpack[_Node],
+    upper_bound: float = -1.0, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
 ) -> Symbol:
     """Second half of a step of LAMB: `weight` less `lr` times the update `g`, by the ratio of their norms ..."""
 @overload
 def lamb_update_phase2(
     weight: Symbol | None = None, g: Symbol | None = None, r1: Symbol | None = None, r2: Symbol | None = None, *,
-    lr: float, lower_bound: float = -1.0, upper_bound: float = -1.0, **node: Unpack[_Node],
+    lr: float, lower_bound: float = -1.0, upper_bound: float = -1.0, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol: ...
 
 
-def linalg_det(A: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def linalg_det(
+    A: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """The determinants of A: (...) for A (..., n, n), (1,) for one matrix."""
 
 
-def linalg_extractdiag(A: Symbol | None = None, offset: int = 0, **node: Unpack[_Node]) -> Symbol:
+def linalg_extractdiag(
+    A: Symbol | None = None, offset: int = 0, name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """Diagonal `offset` of A (..., n, n): (..., n - |offset|)."""
 
 
-def linalg_extracttrian(A: Symbol | None = None, offset: int = 0, lower: bool = True, **node: Unpack[_Node]) -> Symbol:
+def linalg_extracttrian(
+    A: Symbol | None = None, offset: int = 0, lower: bool = True, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """The triangle of A (..., n, n) from diagonal `offset` on (below it where negative, above it where ..."""
 
 
-def linalg_gelqf(A: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def linalg_gelqf(
+    A: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """Q, L with ``A = L Q``: L (..., m, m) lower triangular, the rows of Q (..., m, n) orthonormal; for A ..."""
 
 
 def linalg_gemm(
     A: Symbol | None = None, B: Symbol | None = None, C: Symbol | None = None, transpose_a: bool = False,
-    transpose_b: bool = False, alpha: float = 1.0, beta: float = 1.0, axis: int = -2, **node: Unpack[_Node],
+    transpose_b: bool = False, alpha: float = 1.0, beta: float = 1.0, axis: int = -2, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """``alpha * op(A) op(B) + beta * C``: products of matrices whose rows lie along `axis` and columns ..."""
 
 
 def linalg_gemm2(
     A: Symbol | None = None, B: Symbol | None = None, transpose_a: bool = False, transpose_b: bool = False,
-    alpha: float = 1.0, axis: int = -2, **node: Unpack[_Node],
+    alpha: float = 1.0, axis: int = -2, name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """``alpha * op(A) op(B)``: products of matrices whose rows lie along `axis` and columns along the last ..."""
 
 
-def linalg_inverse(A: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def linalg_inverse(
+    A: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """The inverse of A."""
 
 
-def linalg_makediag(A: Symbol | None = None, offset: int = 0, **node: Unpack[_Node]) -> Symbol:
+def linalg_makediag(
+    A: Symbol | None = None, offset: int = 0, name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """Square matrices with the vectors A (..., n) on diagonal `offset` and zeros elsewhere."""
 
 
-def linalg_maketrian(A: Symbol | None = None, offset: int = 0, lower: bool = True, **node: Unpack[_Node]) -> Symbol:
+def linalg_maketrian(
+    A: Symbol | None = None, offset: int = 0, lower: bool = True, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """Square matrices with the triangle A (..., m * (m + 1) / 2) where extracttrian takes it from, and zeros."""
 
 
-def linalg_potrf(A: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def linalg_potrf(
+    A: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """The lower triangular L of ``A = L L^T`` (Cholesky) for symmetric, positive definite A, of which the ..."""
 
 
-def linalg_potri(A: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def linalg_potri(
+    A: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """The inverse of ``A A^T`` for lower triangular A, what potrf gives: its upper triangle is not read."""
 
 
-def linalg_slogdet(A: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def linalg_slogdet(
+    A: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """Signs of the determinants of A, and logarithms of their magnitudes: 0 and -infinity for a singular ..."""
 
 
-def linalg_sumlogdiag(A: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def linalg_sumlogdiag(
+    A: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """Sums of the logarithms of the diagonals of A: (...) for A (..., n, n), (1,) for one matrix."""
 
 
-def linalg_syrk(A: Symbol | None = None, transpose: bool = False, alpha: float = 1.0, **node: Unpack[_Node]) -> Symbol:
+def linalg_syrk(
+    A: Symbol | None = None, transpose: bool = False, alpha: float = 1.0, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """``alpha * A A^T``, or with `transpose` ``alpha * A^T A``."""
 
 
 def linalg_trmm(
     A: Symbol | None = None, B: Symbol | None = None, transpose: bool = False, rightside: bool = False,
-    lower: bool = True, alpha: float = 1.0, **node: Unpack[_Node],
+    lower: bool = True, alpha: float = 1.0, name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """``alpha * op(A) B`` or, with `rightside`, ``alpha * B op(A)``, for triangular A: its other triangle ..."""
 
 
 def linalg_trsm(
     A: Symbol | None = None, B: Symbol | None = None, transpose: bool = False, rightside: bool = False,
-    lower: bool = True, alpha: float = 1.0, **node: Unpack[_Node],
+    lower: bool = True, alpha: float = 1.0, name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """The X of ``op(A) X = alpha * B`` or, with `rightside`, of ``X op(A) = alpha * B``, for triangular A: ..."""
 
 
 def linspace(
     start: float, stop: float, num: int, endpoint: bool = True, ctx: Context | str | None = "",
-    dtype: _DType = "float32", **node: Unpack[_Node],
+    dtype: _DType = "float32", name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
 ) -> Symbol:
     """`num` evenly spaced values from `start` to `stop`, which is the last one with ``endpoint`` and left ..."""
 
 
-def log(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def log(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """Natural logarithm."""
 
 
-def log10(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def log10(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """Logarithm to base 10."""
 
 
-def log1p(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def log1p(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """log(1 + x), exact for small x."""
 
 
-def log2(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def log2(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """Logarithm to base 2."""
 
 
 def log_softmax(
     data: Symbol | None = None, axis: int = -1, temperature: float | None = None, dtype: _DType | None = None,
-    use_length: bool = False, **node: Unpack[_Node],
+    use_length: bool = False, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
 ) -> Symbol:
     """Logarithm of softmax, without overflow or loss of small values."""
 
 
-def logical_not(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def logical_not(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """1 where x is zero, else 0, in x's dtype."""
 
 
-def make_loss(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def make_loss(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """The input, made a source of gradients: the gradient is 1 whatever arrives from above."""
 
 
 def max(
     data: Symbol | None = None, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Largest element over `axis`; NaN where there is one."""
 
 
 def mean(
     data: Symbol | None = None, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Arithmetic mean over `axis`; integers are truncated; NaN of no elements."""
 
 
 def min(
     data: Symbol | None = None, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Smallest element over `axis`; NaN where there is one."""
 
 
 def moments(
-    data: Symbol | None = None, axes: _Shape | None = None, keepdims: bool = False, **node: Unpack[_Node],
+    data: Symbol | None = None, axes: _Shape | None = None, keepdims: bool = False, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Mean and (biased) variance over `axes`, which must be given."""
 
@@ -985,7 +1309,8 @@ def moments(
 def mp_lamb_update_phase1(
     weight: Symbol | None, grad: Symbol | None, mean: Symbol | None, var: Symbol | None, weight32: Symbol | None,
     beta1: float, beta2: float, epsilon: float, t: int, bias_correction: bool, wd: float, rescale_grad: float = 1.0,
-    clip_gradient: float = -1.0, **node: Unpack[_Node],
+    clip_gradient: float = -1.0, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
 ) -> Symbol:
     """lamb_update_phase1 in float32 for a weight in half precision, of which `weight32` is a copy."""
 @overload
@@ -993,21 +1318,22 @@ def mp_lamb_update_phase1(
     weight: Symbol | None = None, grad: Symbol | None = None, mean: Symbol | None = None, var: Symbol | None = None,
     weight32: Symbol | None = None, *, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-06, t: int,
     bias_correction: bool = True, wd: float, rescale_grad: float = 1.0, clip_gradient: float = -1.0,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol: ...
 
 
 @overload
 def mp_lamb_update_phase2(
     weight: Symbol | None, g: Symbol | None, r1: Symbol | None, r2: Symbol | None, weight32: Symbol | None, lr: float,
-    lower_bound: float = -1.0, upper_bound: float = -1.0, **node: Unpack[_Node],
+    lower_bound: float = -1.0, upper_bound: float = -1.0, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """lamb_update_phase2 in float32 for a weight in half precision; `weight32`, its copy, is written in ..."""
 @overload
 def mp_lamb_update_phase2(
     weight: Symbol | None = None, g: Symbol | None = None, r1: Symbol | None = None, r2: Symbol | None = None,
     weight32: Symbol | None = None, *, lr: float, lower_bound: float = -1.0, upper_bound: float = -1.0,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol: ...
 
 
@@ -1015,14 +1341,14 @@ def mp_lamb_update_phase2(
 def mp_nag_mom_update(
     weight: Symbol | None, grad: Symbol | None, mom: Symbol | None, weight32: Symbol | None, lr: float,
     momentum: float = 0.0, wd: float = 0.0, rescale_grad: float = 1.0, clip_gradient: float = -1.0,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """nag_mom_update on a float32 copy of a half-precision weight."""
 @overload
 def mp_nag_mom_update(
     weight: Symbol | None = None, grad: Symbol | None = None, mom: Symbol | None = None, weight32: Symbol | None = None,
     *, lr: float, momentum: float = 0.0, wd: float = 0.0, rescale_grad: float = 1.0, clip_gradient: float = -1.0,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol: ...
 
 
@@ -1030,33 +1356,37 @@ def mp_nag_mom_update(
 def mp_sgd_mom_update(
     weight: Symbol | None, grad: Symbol | None, mom: Symbol | None, weight32: Symbol | None, lr: float,
     momentum: float = 0.0, wd: float = 0.0, rescale_grad: float = 1.0, clip_gradient: float = -1.0,
-    lazy_update: bool = True, **node: Unpack[_Node],
+    lazy_update: bool = True, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
 ) -> Symbol:
     """sgd_mom_update on a float32 copy of a half-precision weight."""
 @overload
 def mp_sgd_mom_update(
     weight: Symbol | None = None, grad: Symbol | None = None, mom: Symbol | None = None, weight32: Symbol | None = None,
     *, lr: float, momentum: float = 0.0, wd: float = 0.0, rescale_grad: float = 1.0, clip_gradient: float = -1.0,
-    lazy_update: bool = True, **node: Unpack[_Node],
+    lazy_update: bool = True, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
 ) -> Symbol: ...
 
 
 @overload
 def mp_sgd_update(
     weight: Symbol | None, grad: Symbol | None, weight32: Symbol | None, lr: float, wd: float = 0.0,
-    rescale_grad: float = 1.0, clip_gradient: float = -1.0, lazy_update: bool = True, **node: Unpack[_Node],
+    rescale_grad: float = 1.0, clip_gradient: float = -1.0, lazy_update: bool = True, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """sgd_update on a float32 copy of a half-precision weight."""
 @overload
 def mp_sgd_update(
     weight: Symbol | None = None, grad: Symbol | None = None, weight32: Symbol | None = None, *, lr: float,
     wd: float = 0.0, rescale_grad: float = 1.0, clip_gradient: float = -1.0, lazy_update: bool = True,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol: ...
 
 
 def multi_all_finite(
-    *data: Symbol | Sequence[Symbol], num_arrays: int = 1, init_output: bool = True, **node: Unpack[_Node],
+    *data: Symbol | Sequence[Symbol], num_arrays: int = 1, init_output: bool = True, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """[1] where every element of all inputs is finite, else [0]; float32."""
 
@@ -1064,90 +1394,105 @@ def multi_all_finite(
 @overload
 def multi_lars(
     lrs: Symbol | None, weights_sum_sq: Symbol | None, grads_sum_sq: Symbol | None, wds: Symbol | None, eta: float,
-    eps: float, rescale_grad: float = 1.0, **node: Unpack[_Node],
+    eps: float, rescale_grad: float = 1.0, name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Learning rates by LARS (You, Gitman and Ginsburg, 2017) from the sums of squares of weights w and ..."""
 @overload
 def multi_lars(
     lrs: Symbol | None = None, weights_sum_sq: Symbol | None = None, grads_sum_sq: Symbol | None = None,
-    wds: Symbol | None = None, *, eta: float, eps: float, rescale_grad: float = 1.0, **node: Unpack[_Node],
+    wds: Symbol | None = None, *, eta: float, eps: float, rescale_grad: float = 1.0, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol: ...
 
 
 def multi_mp_sgd_mom_update(
     *data: Symbol | Sequence[Symbol], lrs: float | Sequence[float], wds: float | Sequence[float], momentum: float = 0.0,
-    rescale_grad: float = 1.0, clip_gradient: float = -1.0, num_weights: int = 1, **node: Unpack[_Node],
+    rescale_grad: float = 1.0, clip_gradient: float = -1.0, num_weights: int = 1, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """mp_sgd_mom_update for weight, grad, mom, weight32 of every weight"""
 
 
 def multi_mp_sgd_update(
     *data: Symbol | Sequence[Symbol], lrs: float | Sequence[float], wds: float | Sequence[float],
-    rescale_grad: float = 1.0, clip_gradient: float = -1.0, num_weights: int = 1, **node: Unpack[_Node],
+    rescale_grad: float = 1.0, clip_gradient: float = -1.0, num_weights: int = 1, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """mp_sgd_update for weight, grad, weight32 of every weight"""
 
 
 def multi_sgd_mom_update(
     *data: Symbol | Sequence[Symbol], lrs: float | Sequence[float], wds: float | Sequence[float], momentum: float = 0.0,
-    rescale_grad: float = 1.0, clip_gradient: float = -1.0, num_weights: int = 1, **node: Unpack[_Node],
+    rescale_grad: float = 1.0, clip_gradient: float = -1.0, num_weights: int = 1, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """sgd_mom_update for weight, grad, mom of every weight"""
 
 
 def multi_sgd_update(
     *data: Symbol | Sequence[Symbol], lrs: float | Sequence[float], wds: float | Sequence[float],
-    rescale_grad: float = 1.0, clip_gradient: float = -1.0, num_weights: int = 1, **node: Unpack[_Node],
+    rescale_grad: float = 1.0, clip_gradient: float = -1.0, num_weights: int = 1, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """sgd_update for weight, grad of every weight"""
 
 
-def multi_sum_sq(*data: Symbol | Sequence[Symbol], num_arrays: int, **node: Unpack[_Node]) -> Symbol:
+def multi_sum_sq(
+    *data: Symbol | Sequence[Symbol], num_arrays: int, name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """The sum of squares of every input, as a float32 vector of `num_arrays`."""
 
 
 @overload
 def nag_mom_update(
     weight: Symbol | None, grad: Symbol | None, mom: Symbol | None, lr: float, momentum: float = 0.0, wd: float = 0.0,
-    rescale_grad: float = 1.0, clip_gradient: float = -1.0, **node: Unpack[_Node],
+    rescale_grad: float = 1.0, clip_gradient: float = -1.0, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Nesterov's accelerated gradient: moves by ``momentum * mom - lr * g`` with the new ``mom``. (MXNet, ..."""
 @overload
 def nag_mom_update(
     weight: Symbol | None = None, grad: Symbol | None = None, mom: Symbol | None = None, *, lr: float,
     momentum: float = 0.0, wd: float = 0.0, rescale_grad: float = 1.0, clip_gradient: float = -1.0,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol: ...
 
 
 def nanprod(
     data: Symbol | None = None, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Product over `axis` that counts NaN as 1."""
 
 
 def nansum(
     data: Symbol | None = None, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Sum over `axis` that counts NaN as 0."""
 
 
-def negative(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def negative(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """-x; unsigned integers wrap."""
 
 
 def norm(
     data: Symbol | None = None, ord: int = 2, axis: _Shape | None = None, out_dtype: _DType | None = None,
-    keepdims: bool = False, **node: Unpack[_Node],
+    keepdims: bool = False, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
 ) -> Symbol:
     """1-norm (sum of magnitudes) or 2-norm (root of the sum of squares) over `axis`."""
 
 
 def normal(
     loc: float = 0.0, scale: float = 1.0, shape: _Shape | None = None, ctx: Context | str | None = "",
-    dtype: _DType | None = None, **node: Unpack[_Node],
+    dtype: _DType | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
 ) -> Symbol:
     """Numbers drawn from the normal distribution of mean `loc` and standard deviation `scale`, by Box and ..."""
 
@@ -1155,202 +1500,244 @@ def normal(
 @overload
 def one_hot(
     indices: Symbol | None, depth: int, on_value: float = 1.0, off_value: float = 0.0, dtype: _DType = "float32",
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """A new last axis of size `depth`, with `on_value` at the index and `off_value` elsewhere; indices out ..."""
 @overload
 def one_hot(
     indices: Symbol | None = None, *, depth: int, on_value: float = 1.0, off_value: float = 0.0,
-    dtype: _DType = "float32", **node: Unpack[_Node],
+    dtype: _DType = "float32", name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
 ) -> Symbol: ...
 
 
 def ones(
-    shape: _Shape = (), ctx: Context | str | None = "", dtype: _DType = "float32", **node: Unpack[_Node],
+    shape: _Shape = (), ctx: Context | str | None = "", dtype: _DType = "float32", name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Ones of `shape` and `dtype`."""
 
 
-def ones_like(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def ones_like(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """Ones of the input's shape and dtype."""
 
 
 def preloaded_multi_mp_sgd_mom_update(
     *data: Symbol | Sequence[Symbol], momentum: float = 0.0, rescale_grad: float = 1.0, clip_gradient: float = -1.0,
-    num_weights: int = 1, **node: Unpack[_Node],
+    num_weights: int = 1, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
 ) -> Symbol:
     """mp_sgd_mom_update for weight, grad, mom, weight32 of every weight, learning rates and weight decays ..."""
 
 
 def preloaded_multi_mp_sgd_update(
     *data: Symbol | Sequence[Symbol], rescale_grad: float = 1.0, clip_gradient: float = -1.0, num_weights: int = 1,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """mp_sgd_update for weight, grad, weight32 of every weight, learning rates and weight decays as the ..."""
 
 
 def preloaded_multi_sgd_mom_update(
     *data: Symbol | Sequence[Symbol], momentum: float = 0.0, rescale_grad: float = 1.0, clip_gradient: float = -1.0,
-    num_weights: int = 1, **node: Unpack[_Node],
+    num_weights: int = 1, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
 ) -> Symbol:
     """sgd_mom_update for weight, grad, mom of every weight, learning rates and weight decays as the last ..."""
 
 
 def preloaded_multi_sgd_update(
     *data: Symbol | Sequence[Symbol], rescale_grad: float = 1.0, clip_gradient: float = -1.0, num_weights: int = 1,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """sgd_update for weight, grad of every weight, learning rates and weight decays as the last two inputs."""
 
 
 def prod(
     data: Symbol | None = None, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Product over `axis`."""
 
 
-def radians(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def radians(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """Degrees to radians."""
 
 
 def random_exponential(
     lam: float = 1.0, shape: _Shape | None = None, ctx: Context | str | None = "", dtype: _DType | None = None,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Numbers drawn from the exponential distribution of rate `lam` (mean 1 / lam)."""
 
 
 def random_gamma(
     alpha: float = 1.0, beta: float = 1.0, shape: _Shape | None = None, ctx: Context | str | None = "",
-    dtype: _DType | None = None, **node: Unpack[_Node],
+    dtype: _DType | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
 ) -> Symbol:
     """Numbers drawn from the gamma distribution of shape `alpha` and scale `beta`, mean alpha * beta."""
 
 
 def random_generalized_negative_binomial(
     mu: float = 1.0, alpha: float = 1.0, shape: _Shape | None = None, ctx: Context | str | None = "",
-    dtype: _DType | None = None, **node: Unpack[_Node],
+    dtype: _DType | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
 ) -> Symbol:
     """Numbers drawn from the negative binomial distribution of mean `mu` and variance mu + alpha * mu ** 2."""
 
 
 def random_negative_binomial(
     k: int = 1, p: float = 1.0, shape: _Shape | None = None, ctx: Context | str | None = "",
-    dtype: _DType | None = None, **node: Unpack[_Node],
+    dtype: _DType | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
 ) -> Symbol:
     """How many failures come before success number `k`, where one comes with probability `p`: mean k * (1 ..."""
 
 
 def random_pdf_dirichlet(
-    sample: Symbol | None = None, alpha: Symbol | None = None, is_log: bool = False, **node: Unpack[_Node],
+    sample: Symbol | None = None, alpha: Symbol | None = None, is_log: bool = False, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Density of the Dirichlet distribution of `alpha` (..., k) at `sample` (..., k): the last axis holds ..."""
 
 
 def random_pdf_exponential(
-    sample: Symbol | None = None, lam: Symbol | None = None, is_log: bool = False, **node: Unpack[_Node],
+    sample: Symbol | None = None, lam: Symbol | None = None, is_log: bool = False, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Density of the exponential distribution of rate `lam` at `sample`."""
 
 
 def random_pdf_gamma(
     sample: Symbol | None = None, alpha: Symbol | None = None, beta: Symbol | None = None, is_log: bool = False,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Density of the gamma distribution of shape `alpha` and rate `beta` (a rate here, though random_gamma ..."""
 
 
 def random_pdf_generalized_negative_binomial(
     sample: Symbol | None = None, mu: Symbol | None = None, alpha: Symbol | None = None, is_log: bool = False,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Probability of `sample` under the negative binomial distribution of mean `mu` and variance mu + ..."""
 
 
 def random_pdf_negative_binomial(
     sample: Symbol | None = None, k: Symbol | None = None, p: Symbol | None = None, is_log: bool = False,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Probability of `sample` failures before success number `k`, where one comes with probability `p`; no ..."""
 
 
 def random_pdf_normal(
     sample: Symbol | None = None, mu: Symbol | None = None, sigma: Symbol | None = None, is_log: bool = False,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Density of the normal distribution of mean `mu` and standard deviation `sigma` at `sample`."""
 
 
 def random_pdf_poisson(
-    sample: Symbol | None = None, lam: Symbol | None = None, is_log: bool = False, **node: Unpack[_Node],
+    sample: Symbol | None = None, lam: Symbol | None = None, is_log: bool = False, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Probability of `sample` under the Poisson distribution of mean `lam`; no gradient by the sample."""
 
 
 def random_pdf_uniform(
     sample: Symbol | None = None, low: Symbol | None = None, high: Symbol | None = None, is_log: bool = False,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Density of the uniform distribution on [low, high) at `sample`."""
 
 
 def random_poisson(
     lam: float = 1.0, shape: _Shape | None = None, ctx: Context | str | None = "", dtype: _DType | None = None,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Numbers drawn from the Poisson distribution of mean `lam`, as floats."""
 
 
 def random_randint(
     low: int, high: int, shape: _Shape | None = None, ctx: Context | str | None = "", dtype: _DType | None = None,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Integers drawn uniformly from [low, high), of dtype int32 or int64."""
 
 
 def random_uniform(
     low: float = 0.0, high: float = 1.0, shape: _Shape | None = None, ctx: Context | str | None = "",
-    dtype: _DType | None = None, **node: Unpack[_Node],
+    dtype: _DType | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
 ) -> Symbol:
     """Numbers drawn uniformly from [low, high), of the given shape."""
 
 
-def ravel_multi_index(data: Symbol | None = None, shape: _Shape = (), **node: Unpack[_Node]) -> Symbol:
+def ravel_multi_index(
+    data: Symbol | None = None, shape: _Shape = (), name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """Flat indices of the index tuples ``data[:, i]`` into an array of `shape`; data is (axes, n)."""
 
 
-def rcbrt(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def rcbrt(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """1 / cbrt(x)."""
 
 
-def reciprocal(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def reciprocal(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """1 / x."""
 
 
-def relu(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def relu(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """max(x, 0); NaN stays NaN."""
 
 
 @overload
-def repeat(data: Symbol | None, repeats: int, axis: int | None = None, **node: Unpack[_Node]) -> Symbol:
+def repeat(
+    data: Symbol | None, repeats: int, axis: int | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """Every element (or, with `axis`, every slice along it) `repeats` times in a row; without `axis` the ..."""
 @overload
-def repeat(data: Symbol | None = None, *, repeats: int, axis: int | None = None, **node: Unpack[_Node]) -> Symbol: ...
+def repeat(
+    data: Symbol | None = None, *, repeats: int, axis: int | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol: ...
 
 
-def reset_arrays(*data: Symbol | Sequence[Symbol], num_arrays: int, **node: Unpack[_Node]) -> Symbol:
+def reset_arrays(
+    *data: Symbol | Sequence[Symbol], num_arrays: int, name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """Sets all arrays to zero, in place; there is no output."""
 
 
 def reshape_like(
     lhs: Symbol | None = None, rhs: Symbol | None = None, lhs_begin: int | None = None, lhs_end: int | None = None,
-    rhs_begin: int | None = None, rhs_end: int | None = None, **node: Unpack[_Node],
+    rhs_begin: int | None = None, rhs_end: int | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """`lhs` in the shape of `rhs`; or axes [lhs_begin, lhs_end) of `lhs` replaced by [rhs_begin, rhs_end) ..."""
 
 
-def rint(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def rint(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """Nearest integer, halves downward (MXNet's rule: rint(0.5) is 0, rint(1.5) is 1, rint(-1.5) is -2)."""
 
 
@@ -1358,14 +1745,16 @@ def rint(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
 def rmsprop_update(
     weight: Symbol | None, grad: Symbol | None, n: Symbol | None, lr: float, gamma1: float = 0.95,
     epsilon: float = 1e-08, wd: float = 0.0, rescale_grad: float = 1.0, clip_gradient: float = -1.0,
-    clip_weights: float = -1.0, **node: Unpack[_Node],
+    clip_weights: float = -1.0, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
 ) -> Symbol:
     """RMSProp (Tieleman and Hinton, 2012): divides by ``sqrt(n + epsilon)``, n a running mean of squares."""
 @overload
 def rmsprop_update(
     weight: Symbol | None = None, grad: Symbol | None = None, n: Symbol | None = None, *, lr: float,
     gamma1: float = 0.95, epsilon: float = 1e-08, wd: float = 0.0, rescale_grad: float = 1.0,
-    clip_gradient: float = -1.0, clip_weights: float = -1.0, **node: Unpack[_Node],
+    clip_gradient: float = -1.0, clip_weights: float = -1.0, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol: ...
 
 
@@ -1373,7 +1762,8 @@ def rmsprop_update(
 def rmspropalex_update(
     weight: Symbol | None, grad: Symbol | None, n: Symbol | None, g: Symbol | None, delta: Symbol | None, lr: float,
     gamma1: float = 0.95, gamma2: float = 0.9, epsilon: float = 1e-08, wd: float = 0.0, rescale_grad: float = 1.0,
-    clip_gradient: float = -1.0, clip_weights: float = -1.0, **node: Unpack[_Node],
+    clip_gradient: float = -1.0, clip_weights: float = -1.0, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """RMSProp as Graves (2013) has it: centered by a running mean, with momentum."""
 @overload
@@ -1381,295 +1771,398 @@ def rmspropalex_update(
     weight: Symbol | None = None, grad: Symbol | None = None, n: Symbol | None = None, g: Symbol | None = None,
     delta: Symbol | None = None, *, lr: float, gamma1: float = 0.95, gamma2: float = 0.9, epsilon: float = 1e-08,
     wd: float = 0.0, rescale_grad: float = 1.0, clip_gradient: float = -1.0, clip_weights: float = -1.0,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol: ...
 
 
-def round(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def round(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """Nearest integer, halves away from zero."""
 
 
-def rsqrt(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def rsqrt(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """1 / sqrt(x)."""
 
 
 def sample_exponential(
-    lam: Symbol | None = None, shape: _Shape = (), dtype: _DType | None = None, **node: Unpack[_Node],
+    lam: Symbol | None = None, shape: _Shape = (), dtype: _DType | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Numbers drawn from the exponential distribution of rate `lam`."""
 
 
 def sample_gamma(
     alpha: Symbol | None = None, beta: Symbol | None = None, shape: _Shape = (), dtype: _DType | None = None,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Numbers drawn from the gamma distribution of shape `alpha` and scale `beta`."""
 
 
 def sample_generalized_negative_binomial(
     mu: Symbol | None = None, alpha: Symbol | None = None, shape: _Shape = (), dtype: _DType | None = None,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Numbers drawn from the negative binomial distribution of mean `mu` and variance mu + alpha * mu ** 2."""
 
 
 def sample_multinomial(
     data: Symbol | None = None, shape: _Shape = (), get_prob: bool = False, dtype: _DType = "int32",
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Numbers of categories, drawn by the probabilities along the last axis of `data`: `shape` of them for ..."""
 
 
 def sample_negative_binomial(
     k: Symbol | None = None, p: Symbol | None = None, shape: _Shape = (), dtype: _DType | None = None,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """How many failures come before success number `k`, where one comes with probability `p`."""
 
 
 def sample_normal(
     mu: Symbol | None = None, sigma: Symbol | None = None, shape: _Shape = (), dtype: _DType | None = None,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Numbers drawn from the normal distribution of mean `mu` and standard deviation `sigma`."""
 
 
 def sample_poisson(
-    lam: Symbol | None = None, shape: _Shape = (), dtype: _DType | None = None, **node: Unpack[_Node],
+    lam: Symbol | None = None, shape: _Shape = (), dtype: _DType | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Numbers drawn from the Poisson distribution of mean `lam`."""
 
 
 def sample_uniform(
     low: Symbol | None = None, high: Symbol | None = None, shape: _Shape = (), dtype: _DType | None = None,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Numbers drawn uniformly from [low, high)."""
 
 
 @overload
-def scatter_nd(data: Symbol | None, indices: Symbol | None, shape: _Shape, **node: Unpack[_Node]) -> Symbol:
+def scatter_nd(
+    data: Symbol | None, indices: Symbol | None, shape: _Shape, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """Zeros of `shape`, with `data` written at the index tuples ``indices[:, ...]`` as gather_nd reads ..."""
 @overload
 def scatter_nd(
-    data: Symbol | None = None, indices: Symbol | None = None, *, shape: _Shape, **node: Unpack[_Node],
+    data: Symbol | None = None, indices: Symbol | None = None, *, shape: _Shape, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol: ...
 
 
 @overload
 def sgd_mom_update(
     weight: Symbol | None, grad: Symbol | None, mom: Symbol | None, lr: float, momentum: float = 0.0, wd: float = 0.0,
-    rescale_grad: float = 1.0, clip_gradient: float = -1.0, lazy_update: bool = True, **node: Unpack[_Node],
+    rescale_grad: float = 1.0, clip_gradient: float = -1.0, lazy_update: bool = True, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Gradient descent with momentum: ``mom = momentum * mom - lr * (clip(rescale_grad * grad) + wd * ..."""
 @overload
 def sgd_mom_update(
     weight: Symbol | None = None, grad: Symbol | None = None, mom: Symbol | None = None, *, lr: float,
     momentum: float = 0.0, wd: float = 0.0, rescale_grad: float = 1.0, clip_gradient: float = -1.0,
-    lazy_update: bool = True, **node: Unpack[_Node],
+    lazy_update: bool = True, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
 ) -> Symbol: ...
 
 
 @overload
 def sgd_update(
     weight: Symbol | None, grad: Symbol | None, lr: float, wd: float = 0.0, rescale_grad: float = 1.0,
-    clip_gradient: float = -1.0, lazy_update: bool = True, **node: Unpack[_Node],
+    clip_gradient: float = -1.0, lazy_update: bool = True, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Gradient descent: ``weight - lr * (clip(rescale_grad * grad) + wd * weight)``."""
 @overload
 def sgd_update(
     weight: Symbol | None = None, grad: Symbol | None = None, *, lr: float, wd: float = 0.0, rescale_grad: float = 1.0,
-    clip_gradient: float = -1.0, lazy_update: bool = True, **node: Unpack[_Node],
+    clip_gradient: float = -1.0, lazy_update: bool = True, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol: ...
 
 
-def shape_array(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def shape_array(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """The shape of `data`, as a vector of int64."""
 
 
-def shuffle(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def shuffle(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """`data` with its rows (elements of the first axis) in random order, every order with the same ..."""
 
 
-def sigmoid(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def sigmoid(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """1 / (1 + exp(-x))."""
 
 
-def sign(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def sign(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """-1, 0 or 1; 0 for NaN."""
 
 
 @overload
 def signsgd_update(
     weight: Symbol | None, grad: Symbol | None, lr: float, wd: float = 0.0, rescale_grad: float = 1.0,
-    clip_gradient: float = -1.0, **node: Unpack[_Node],
+    clip_gradient: float = -1.0, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
 ) -> Symbol:
     """Moves by `lr` against the gradient's sign; rescaling and clipping change no sign."""
 @overload
 def signsgd_update(
     weight: Symbol | None = None, grad: Symbol | None = None, *, lr: float, wd: float = 0.0, rescale_grad: float = 1.0,
-    clip_gradient: float = -1.0, **node: Unpack[_Node],
+    clip_gradient: float = -1.0, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
 ) -> Symbol: ...
 
 
 @overload
 def signum_update(
     weight: Symbol | None, grad: Symbol | None, mom: Symbol | None, lr: float, momentum: float = 0.0, wd: float = 0.0,
-    rescale_grad: float = 1.0, clip_gradient: float = -1.0, wd_lh: float = 0.0, **node: Unpack[_Node],
+    rescale_grad: float = 1.0, clip_gradient: float = -1.0, wd_lh: float = 0.0, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Moves by `lr` along the momentum's sign."""
 @overload
 def signum_update(
     weight: Symbol | None = None, grad: Symbol | None = None, mom: Symbol | None = None, *, lr: float,
     momentum: float = 0.0, wd: float = 0.0, rescale_grad: float = 1.0, clip_gradient: float = -1.0, wd_lh: float = 0.0,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol: ...
 
 
-def sin(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def sin(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """Sine of x in radians."""
 
 
-def sinh(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def sinh(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """Hyperbolic sine."""
 
 
-def size_array(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def size_array(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """The number of elements of `data`, as one int64."""
 
 
 @overload
-def slice_axis(data: Symbol | None, axis: int, begin: int, end: int | None, **node: Unpack[_Node]) -> Symbol:
+def slice_axis(
+    data: Symbol | None, axis: int, begin: int, end: int | None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """``data[..., begin:end, ...]`` along one axis; `end` None is the end of it, negative bounds count ..."""
 @overload
 def slice_axis(
-    data: Symbol | None = None, *, axis: int, begin: int, end: int | None, **node: Unpack[_Node],
+    data: Symbol | None = None, *, axis: int, begin: int, end: int | None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol: ...
 
 
 def slice_like(
-    data: Symbol | None = None, shape_like: Symbol | None = None, axes: _Shape = (), **node: Unpack[_Node],
+    data: Symbol | None = None, shape_like: Symbol | None = None, axes: _Shape = (), name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """The leading part of `data` in the size of `shape_like`, on all axes (then both have as many) or on ..."""
 
 
-def smooth_l1(data: Symbol | None = None, scalar: float = 1.0, **node: Unpack[_Node]) -> Symbol:
+def smooth_l1(
+    data: Symbol | None = None, scalar: float = 1.0, name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """Huber's loss of each element: (scalar x)^2 / 2 where abs(x) < 1 / scalar^2, else abs(x) - 0.5 / ..."""
 
 
 def softmax(
     data: Symbol | None = None, length: Symbol | None = None, axis: int = -1, temperature: float | None = None,
-    dtype: _DType | None = None, use_length: bool = False, **node: Unpack[_Node],
+    dtype: _DType | None = None, use_length: bool = False, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """exp(data / temperature), divided by its sum along `axis`."""
 
 
-def softmax_cross_entropy(data: Symbol | None = None, label: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def softmax_cross_entropy(
+    data: Symbol | None = None, label: Symbol | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """Sum over rows of ``-log(softmax(data)[label])``, shape (1,); a probability below 1e-8 counts as ..."""
 
 
 def softmin(
     data: Symbol | None = None, axis: int = -1, temperature: float | None = None, dtype: _DType | None = None,
-    use_length: bool = False, **node: Unpack[_Node],
+    use_length: bool = False, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
 ) -> Symbol:
     """softmax of the negated data."""
 
 
-def softsign(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def softsign(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """x / (1 + abs(x))."""
 
 
-def sort(data: Symbol | None = None, axis: int | None = -1, is_ascend: bool = True, **node: Unpack[_Node]) -> Symbol:
+def sort(
+    data: Symbol | None = None, axis: int | None = -1, is_ascend: bool = True, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """`data` in order along `axis`."""
 
 
 @overload
-def space_to_depth(data: Symbol | None, block_size: int, **node: Unpack[_Node]) -> Symbol:
+def space_to_depth(
+    data: Symbol | None, block_size: int, name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """Places become channels: (n, c, h * b, w * b) to (n, b * b * c, h, w) for blocks of edge b = ..."""
 @overload
-def space_to_depth(data: Symbol | None = None, *, block_size: int, **node: Unpack[_Node]) -> Symbol: ...
+def space_to_depth(
+    data: Symbol | None = None, *, block_size: int, name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: object = None, **node: Unpack[_Node],
+) -> Symbol: ...
 
 
-def sqrt(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def sqrt(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """Square root; NaN below 0."""
 
 
-def square(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def square(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """x * x."""
 
 
-def squeeze(data: Symbol | None = None, axis: _Shape | None = None, **node: Unpack[_Node]) -> Symbol:
+def squeeze(
+    data: Symbol | None = None, axis: _Shape | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """`data` without its axes of size 1: all of them, or those of `axis`."""
 
 
 def stack(
-    *data: Symbol | Sequence[Symbol], axis: int = 0, num_args: int | None = None, **node: Unpack[_Node],
+    *data: Symbol | Sequence[Symbol], axis: int = 0, num_args: int | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """The inputs, all of one shape, joined along a new axis `axis` of the result."""
 
 
 def sum(
     data: Symbol | None = None, axis: _Shape | None = None, keepdims: bool = False, exclude: bool = False,
-    **node: Unpack[_Node],
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Sum over `axis`; integers wrap in their dtype."""
 
 
 def take(
     a: Symbol | None = None, indices: Symbol | None = None, axis: int = 0,
-    mode: Literal["clip", "wrap", "raise"] = "clip", **node: Unpack[_Node],
+    mode: Literal["clip", "wrap", "raise"] = "clip", name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Slices of `a` along `axis` at `indices`: the result has the indices' shape in place of that axis."""
 
 
-def tan(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def tan(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """Tangent of x in radians."""
 
 
-def tanh(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def tanh(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """Hyperbolic tangent."""
 
 
 @overload
-def tile(data: Symbol | None, reps: _Shape, **node: Unpack[_Node]) -> Symbol:
+def tile(
+    data: Symbol | None, reps: _Shape, name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """`data` repeated ``reps[i]`` times along axis ``i``; the shorter of shape and `reps` gets ones in front."""
 @overload
-def tile(data: Symbol | None = None, *, reps: _Shape, **node: Unpack[_Node]) -> Symbol: ...
+def tile(
+    data: Symbol | None = None, *, reps: _Shape, name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: object = None, **node: Unpack[_Node],
+) -> Symbol: ...
 
 
 def topk(
     data: Symbol | None = None, axis: int | None = -1, k: int = 1,
     ret_typ: Literal["value", "indices", "mask", "both"] = "indices", is_ascend: bool = False,
-    dtype: _DType = "float32", **node: Unpack[_Node],
+    dtype: _DType = "float32", name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
 ) -> Symbol:
     """The `k` largest (``is_ascend``: smallest) elements along `axis`, in order; a k below 1 takes all."""
 
 
-def transpose(data: Symbol | None = None, axes: _Shape = (), **node: Unpack[_Node]) -> Symbol:
+def transpose(
+    data: Symbol | None = None, axes: _Shape = (), name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """`data` with its axes in the order `axes`; without `axes`, in reverse order."""
 
 
-def trunc(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def trunc(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """x without its fraction."""
 
 
-def unravel_index(data: Symbol | None = None, shape: _Shape = (), **node: Unpack[_Node]) -> Symbol:
+def unravel_index(
+    data: Symbol | None = None, shape: _Shape = (), name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: object = None, **node: Unpack[_Node],
+) -> Symbol:
     """Index tuples of the flat indices `data` into an array of `shape`, along a new first axis: (axes, ...)."""
 
 
 def where(
-    condition: Symbol | None = None, x: Symbol | None = None, y: Symbol | None = None, **node: Unpack[_Node],
+    condition: Symbol | None = None, x: Symbol | None = None, y: Symbol | None = None, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """`x` where `condition` is not zero, else `y`."""
 
 
 def zeros(
-    shape: _Shape = (), ctx: Context | str | None = "", dtype: _DType = "float32", **node: Unpack[_Node],
+    shape: _Shape = (), ctx: Context | str | None = "", dtype: _DType = "float32", name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
 ) -> Symbol:
     """Zeros of `shape` and `dtype`."""
 
 
-def zeros_like(data: Symbol | None = None, **node: Unpack[_Node]) -> Symbol:
+def zeros_like(
+    data: Symbol | None = None, name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None,
+    **node: Unpack[_Node],
+) -> Symbol:
     """Zeros of the input's shape and dtype."""
 
 

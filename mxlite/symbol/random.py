@@ -6,8 +6,9 @@ ValueError for numbers mixed with symbols.
 """
 import numbers
 
-from ..calls import signature
+from ..context import Context
 from ..ops.record import find
+from .functions import SymbolFunction
 from .symbol import Symbol, call
 
 __all__ = ["uniform", "normal", "randn", "exponential", "gamma", "poisson", "negative_binomial",
@@ -20,8 +21,15 @@ def _given(kwargs):
     return {k: v for k, v in kwargs.items() if v is not None}
 
 
+def _check(name, kwargs):
+    """TypeError for a context in the place of the dtype: by position one follows the other in ``mx.random``."""
+    if isinstance(kwargs["dtype"], Context):
+        raise TypeError(f"random.{name}: dtype={kwargs['dtype']} is a context: give it as ctx=, dtype comes before it")
+
+
 def _draw(name, scalars, arrays, kwargs):
     """The node for numbers (``_random_x``) or for symbols (``_sample_x``); parameters by the operators' names."""
+    _check(name, kwargs)
     kinds = [isinstance(v, Symbol) for v in arrays.values()]
     if all(kinds):
         return call(f"_sample_{name}", f"_sample_{name}", *arrays.values(), **_given(kwargs))
@@ -95,18 +103,13 @@ def shuffle(data, **kwargs):
 
 def randint(low, high, shape=None, dtype=None, **kwargs):
     """Integers in [low, high), int32 unless `dtype` says int64."""
-    return call("_random_randint", "_random_randint", low=low, high=high,
-                **_given(dict(kwargs, shape=shape, dtype=dtype)))
+    kwargs.update(shape=shape, dtype=dtype)
+    _check("randint", kwargs)
+    return call("_random_randint", "_random_randint", low=low, high=high, **_given(kwargs))
 
 
 def _like(kind):
-    record = find(f"_random_{kind}_like")
-
-    def function(*args, **kwargs):
-        return call(record.name, f"{kind}_like", *args, **kwargs)
-    function.__name__ = function.__qualname__ = f"{kind}_like"
-    function.__doc__, function.__signature__ = record.__doc__, signature(record, symbolic=True)
-    return function
+    return SymbolFunction(find(f"_random_{kind}_like"), f"{kind}_like", __name__)
 
 
 uniform_like, normal_like, exponential_like, gamma_like, poisson_like, negative_binomial_like, \

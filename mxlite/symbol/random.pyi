@@ -4,6 +4,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from ..ndarray import NDArray
 from ..symbol import Symbol
 
 __all__ = [
@@ -23,9 +24,10 @@ def exponential(
 
 
 def exponential_like(
-    data: Symbol | None = None, lam: float = 1.0, *, name: str | None = None, attr: Mapping[str, str] | None = None,
+    data: Symbol | None = None, lam: float = 1.0, name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: NDArray | None = None,
 ) -> Symbol:
-    """Numbers from the distribution of _random_exponential in shape and dtype of `data`, whose values do ..."""
+    """exponential_like(data=None, lam=1.0, name=None, attr=None, out=None)"""
 
 
 def gamma(
@@ -36,10 +38,10 @@ def gamma(
 
 
 def gamma_like(
-    data: Symbol | None = None, alpha: float = 1.0, beta: float = 1.0, *, name: str | None = None,
-    attr: Mapping[str, str] | None = None,
+    data: Symbol | None = None, alpha: float = 1.0, beta: float = 1.0, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: NDArray | None = None,
 ) -> Symbol:
-    """Numbers from the distribution of _random_gamma in shape and dtype of `data`, whose values do not matter."""
+    """gamma_like(data=None, alpha=1.0, beta=1.0, name=None, attr=None, out=None)"""
 
 
 def generalized_negative_binomial(
@@ -50,10 +52,10 @@ def generalized_negative_binomial(
 
 
 def generalized_negative_binomial_like(
-    data: Symbol | None = None, mu: float = 1.0, alpha: float = 1.0, *, name: str | None = None,
-    attr: Mapping[str, str] | None = None,
+    data: Symbol | None = None, mu: float = 1.0, alpha: float = 1.0, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: NDArray | None = None,
 ) -> Symbol:
-    """Numbers from the distribution of _random_generalized_negative_binomial in shape and dtype of `data`, ..."""
+    """generalized_negative_binomial_like(data=None, mu=1.0, alpha=1.0, name=None, attr=None, out=None)"""
 
 
 def multinomial(
@@ -70,10 +72,10 @@ def negative_binomial(
 
 
 def negative_binomial_like(
-    data: Symbol | None = None, k: float = 1, p: float = 1.0, *, name: str | None = None,
-    attr: Mapping[str, str] | None = None,
+    data: Symbol | None = None, k: float = 1, p: float = 1.0, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: NDArray | None = None,
 ) -> Symbol:
-    """Numbers from the distribution of _random_negative_binomial in shape and dtype of `data`, whose ..."""
+    """negative_binomial_like(data=None, k=1, p=1.0, name=None, attr=None, out=None)"""
 
 
 def normal(
@@ -84,10 +86,10 @@ def normal(
 
 
 def normal_like(
-    data: Symbol | None = None, loc: float = 0.0, scale: float = 1.0, *, name: str | None = None,
-    attr: Mapping[str, str] | None = None,
+    data: Symbol | None = None, loc: float = 0.0, scale: float = 1.0, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: NDArray | None = None,
 ) -> Symbol:
-    """Numbers from the distribution of _random_normal in shape and dtype of `data`, whose values do not ..."""
+    """normal_like(data=None, loc=0.0, scale=1.0, name=None, attr=None, out=None)"""
 
 
 def poisson(lam: Symbol | float = 1, shape: _Shape | None = None, dtype: _DType | None = None, **kwargs: Any) -> Symbol:
@@ -95,9 +97,10 @@ def poisson(lam: Symbol | float = 1, shape: _Shape | None = None, dtype: _DType 
 
 
 def poisson_like(
-    data: Symbol | None = None, lam: float = 1.0, *, name: str | None = None, attr: Mapping[str, str] | None = None,
+    data: Symbol | None = None, lam: float = 1.0, name: str | None = None, attr: Mapping[str, str] | None = None,
+    out: NDArray | None = None,
 ) -> Symbol:
-    """Numbers from the distribution of _random_poisson in shape and dtype of `data`, whose values do not ..."""
+    """poisson_like(data=None, lam=1.0, name=None, attr=None, out=None)"""
 
 
 def randint(low: float, high: float, shape: _Shape | None = None, dtype: _DType | None = None, **kwargs: Any) -> Symbol:
@@ -122,7 +125,7 @@ def uniform(
 
 
 def uniform_like(
-    data: Symbol | None = None, low: float = 0.0, high: float = 1.0, *, name: str | None = None,
-    attr: Mapping[str, str] | None = None,
+    data: Symbol | None = None, low: float = 0.0, high: float = 1.0, name: str | None = None,
+    attr: Mapping[str, str] | None = None, out: NDArray | None = None,
 ) -> Symbol:
-    """Numbers from the distribution of _random_uniform in shape and dtype of `data`, whose values do not ..."""
+    """uniform_like(data=None, low=0.0, high=1.0, name=None, attr=None, out=None)"""

@@ -10,7 +10,7 @@ from . import arithmetic as _arithmetic
 from . import backend as _backend
 from . import bind as _bind
 from . import inference as _inference
-from .codec import HIDDEN_KEYS, from_json, to_json
+from .codec import HIDDEN_KEYS, from_json, to_json, without_amp_casts
 from .compose import apply_to, compose, hidden_key, reparsed, text_of
 
 __all__ = ["Symbol", "Variable", "var", "Group", "load", "load_json", "fromjson"]
@@ -115,11 +115,13 @@ class Symbol:
     # -- attributes -------------------------------------------------------------------------------------------------
 
     def attr(self, key):
-        """Text of one attribute, None where there is none. ``lr_mult`` and ``__lr_mult__`` are one."""
+        """Text of one attribute, None where there is none. ``lr_mult`` and ``__lr_mult__`` are one; ``name`` is the
+        name of the node."""
         nodes = {id(n): n for n, _ in self._entries}
         if len(nodes) != 1:
             return None
-        return next(iter(nodes.values())).attrs.get(hidden_key(key))
+        node = next(iter(nodes.values()))
+        return node.name if key == "name" else node.attrs.get(key, node.attrs.get(hidden_key(key)))
 
     def list_attr(self, recursive=False):
         """All attributes of the first output's node, hidden keys under both spellings."""
@@ -137,7 +139,8 @@ class Symbol:
         return out
 
     def _set_attr(self, **kwargs):
-        """Set attributes of this symbol's node, in place: an operator's parameters, ``__name__`` texts, hidden keys.
+        """Set attributes of this symbol's node, in place: an operator's parameters, ``__name__`` texts, hidden keys;
+        ``name`` renames the node.
 
         ValueError where a value is no text; MXNetError for a group of several nodes, and for what is no parameter.
         """
@@ -148,10 +151,12 @@ class Symbol:
         for k, v in kwargs.items():
             if not isinstance(v, str):
                 raise ValueError("Set Attr only accepts string values")
-            attrs[hidden_key(k)] = v
+            if k != "name":
+                attrs[hidden_key(k)] = v
         if node.op is not None:
             node.p = reparsed(node, attrs)
         node.attrs.update(attrs)
+        node.name = kwargs.get("name", node.name)
 
     # -- composition ------------------------------------------------------------------------------------------------
 
@@ -178,12 +183,12 @@ class Symbol:
     # -- text -------------------------------------------------------------------------------------------------------
 
     def tojson(self, remove_amp_cast=True):
-        """The graph as MXNet 1.9.1's JSON text."""
-        return to_json(self._entries)
+        """The graph as MXNet 1.9.1's JSON text, without the casts of mixed precision (unless they are outputs)."""
+        return to_json(without_amp_casts(self._entries) if remove_amp_cast else self._entries)
 
     def save(self, fname, remove_amp_cast=True):
         """Write the JSON to file `fname`."""
-        text = self.tojson()
+        text = self.tojson(remove_amp_cast)
         try:
             with open(fname, "w", encoding="utf-8", newline="") as f:
                 f.write(text)
@@ -191,7 +196,7 @@ class Symbol:
             raise MXNetError(f"cannot write the symbol file {fname!r}: {e.strerror}") from None
 
     def __getstate__(self):
-        return {"json": self.tojson()}
+        return {"json": to_json(self._entries)}
 
     def __setstate__(self, state):
         if not isinstance(state, dict) or not isinstance(state.get("json"), str):
@@ -370,6 +375,7 @@ def var(name, attr=None, shape=None, lr_mult=None, wd_mult=None, dtype=None, ini
         if not isinstance(v, str):
             raise ValueError("Set Attr only accepts string values")
     attrs = AttrScope.current.get(attr)
+    name = attrs.pop("name", name)          # to a node, `name` is no attribute like others
     if shape is not None:
         attrs["__shape__"] = str(shape)
     if lr_mult is not None:

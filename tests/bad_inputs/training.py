@@ -28,7 +28,7 @@ CASES = [
     ("Module: fit without num_epoch", MODULE + "\nmod.fit(mx.io.NDArrayIter(np.ones((4, 3)), np.zeros(4), 2))",
      AssertionError, r"number of epochs"),
     ("Module: training without labels", MODULE + "\nmod.fit(mx.io.NDArrayIter(np.ones((4, 3)), None, 2), num_epoch=1)",
-     ValueError, r"labels 0"),
+     ValueError, r"trains on the label .softmax_label."),
     ("Module: an unknown optimizer", READY + "\nmod.init_optimizer(optimizer='sdg')", ValueError, r"sdg"),
     ("Module: an unknown metric", READY + "\nmod.score(mx.io.NDArrayIter(np.ones((4, 3)), np.zeros(4), 2), 'acuracy')",
      AssertionError, r"acuracy"),

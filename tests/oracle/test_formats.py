@@ -4,6 +4,8 @@ Compositions are source text that runs in both libraries, so automatic names, at
 of the JSON is compared, not only what JSON can express.
 """
 import os
+import pickle
+import textwrap
 
 import numpy as np
 import pytest
@@ -320,3 +322,22 @@ def test_random_graphs_keep_their_text(oracle):
         texts += [net.tojson(), net.get_internals().tojson(), net[len(net) - 1].tojson()]
     for text, other in zip(texts, oracle.run("result = [sym.load_json(t).tojson() for t in texts]", texts=texts)):
         assert text == other == mx.sym.load_json(text).tojson()
+
+
+def test_casts_of_mixed_precision_are_left_out_of_files(oracle, tmp_path):
+    source = """
+        a, b = sym.Variable('a'), sym.Variable('b')
+        x = sym.amp_cast(a * 2, dtype='float16', name='c')
+        m = sym.amp_multicast(x, b, num_outputs=2, name='m')
+        s = m[0] + sym.amp_cast(m[1], dtype='float32', name='d')
+        nets = [s, sym.Group([x, s]), x, s * 2]
+        result = [[n.tojson(), n.tojson(remove_amp_cast=False)] for n in nets]
+    """
+    namespace = {"sym": mx.sym}
+    with mx.name.NameManager():
+        exec(textwrap.dedent(source), namespace)
+    assert namespace["result"] == oracle.run(source)
+    net = namespace["s"]
+    assert "amp_cast" in pickle.loads(pickle.dumps(net)).tojson(remove_amp_cast=False)
+    net.save(str(tmp_path / "net.json"), remove_amp_cast=False)
+    assert mx.sym.load(str(tmp_path / "net.json")).tojson(False) == net.tojson(False)
