@@ -39,7 +39,7 @@ def run(text, name):
 WITH_EXAMPLES = [p for p in PAGES if ">>> " in p.read_text()]
 ALL = [*PAGES, REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "CHANGELOG.md"]
 WITH_LINKS = [p for p in ALL if re.search(r"\]\((?!\w+://)", p.read_text())]
-DIFFERENCES = ["differences", *(f"differences/{n}" for n in ("arrays", "operators", "autograd", "graph"))]
+DIFFERENCES = ["differences", *(f"differences/{n}" for n in ("arrays", "operators", "autograd", "graph", "module"))]
 
 
 @pytest.mark.parametrize("path", WITH_EXAMPLES, ids=[str(p.relative_to(REPOSITORY)) for p in WITH_EXAMPLES])

@@ -372,7 +372,7 @@ class Symbol:
         """All visible outputs of all nodes, as one group."""
 
     def gradient(self, wrt: str | Sequence[str]) -> Symbol:
-        """A symbol of the gradients of this symbol's (summed) outputs with respect to the arguments `wrt`, names."""
+        """The gradients of this symbol's summed outputs with respect to the arguments named `wrt`: an object ..."""
 
     def infer_shape(self, *args: Any, **kwargs: Any) -> tuple[_Shapes | None, _Shapes | None, _Shapes | None]:
         """(argument shapes, output shapes, auxiliary shapes) from what is given, by position or name."""

@@ -255,10 +255,11 @@ class Symbol:
         return self.bind(current_context() if ctx is None else ctx, kwargs).forward()
 
     def gradient(self, wrt):
-        """A symbol of the gradients of this symbol's (summed) outputs with respect to the arguments `wrt`, names.
+        """The gradients of this symbol's summed outputs with respect to the arguments named `wrt`: an object to `eval`.
 
-        Its outputs need the shapes that the arguments get when it is bound. MXNet declares this method and never
-        implemented it; here it raises MXNetError for an unknown name.
+        ``net.gradient(["w"]).eval(data=x, w=w)`` is their list; a Symbol it is not, since the backward graph depends on
+        the shapes of the arguments. MXNet declares this method and never implemented it. MXNetError for an unknown
+        name.
         """
         from .gradient import gradient_symbol
         return gradient_symbol(self, wrt)
