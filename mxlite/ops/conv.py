@@ -4,8 +4,8 @@ All three are bilinear, and differentiate into each other. Sizes of the spatial 
 NCDHW); the channels-last layouts run the reference.
 """
 from .dot import block_bytes, ceil_to, product, wide
-from .record import Op, Param, S, same_dtype, show, unify
-from .rules import size
+from .record import Op, Param, S, show, unify
+from .rules import float_dtype, size
 from .types import boolean, integer, optional, shape, text
 
 LAYOUTS = ("NCW", "NCHW", "NCDHW", "NHWC", "NDHWC")
@@ -96,14 +96,6 @@ def check_groups(p, channels):
         raise ValueError(f"num_filter {p.num_filter} is not divisible by num_group {p.num_group}")
     if channels is not None and channels % p.num_group:
         raise ValueError(f"{channels} input channels are not divisible by num_group {p.num_group}")
-
-
-def float_dtype(p, ins, outs):
-    """Rule: all have one floating-point dtype."""
-    ins, outs = same_dtype(p, ins, outs)
-    if outs[0] is not None and "float" not in outs[0]:
-        raise ValueError(f"floating-point data is needed, not {outs[0]}")
-    return ins, outs
 
 
 def fast(p):

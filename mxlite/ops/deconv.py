@@ -1,8 +1,9 @@
 """Deconvolution: a convolution run backwards. Its forward pass is a convolution's data gradient, its data gradient a
 convolution, its weight gradient a convolution's with the roles exchanged; so it needs no records for backward."""
 from . import conv
-from .conv import Geometry, _conv_dgrad, check_range, dgrad_workspace, float_dtype
+from .conv import Geometry, _conv_dgrad, check_range, dgrad_workspace
 from .record import Op, Param, S, show, unify
+from .rules import float_dtype
 from .types import boolean, integer, shape
 
 _C = conv.PARAMS

@@ -1,7 +1,8 @@
 """Pooling over 1, 2 or 3 spatial axes, and its gradients."""
-from .conv import check_range, float_dtype
+from .conv import check_range
 from .dot import wide
 from .record import Op, Param, S, show, unify
+from .rules import float_dtype
 from .types import boolean, integer, optional, shape, text
 
 LAYOUTS = ("NCW", "NCHW", "NCDHW", "NWC", "NHWC", "NDHWC")

@@ -1,8 +1,8 @@
 """The first version of Pooling, kept for old symbol files, and its gradients."""
-from .conv import float_dtype
 from .dot import wide
 from .pool import PARAMS, Windows, infer_windows, spread
 from .record import Op, Param, S, unify
+from .rules import float_dtype
 from .types import text
 
 V1_PARAMS = {k: PARAMS[k] for k in ("kernel", "pool_type", "global_pool", "pooling_convention", "stride", "pad")}

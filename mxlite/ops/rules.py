@@ -1,5 +1,5 @@
 """Shape and dtype rules that several families share. Shapes are tuples, None is unknown, so is a None dimension."""
-from .record import show, unify
+from .record import same_dtype, show, unify
 
 
 def like(*which):
@@ -7,6 +7,14 @@ def like(*which):
     def infer(p, ins, outs):
         return ins, [unify(ins[i], o) for i, o in zip(which, outs)]
     return infer
+
+
+def float_dtype(p, ins, outs):
+    """Rule: all have one floating-point dtype."""
+    ins, outs = same_dtype(p, ins, outs)
+    if outs[0] is not None and "float" not in outs[0]:
+        raise ValueError(f"floating-point data is needed, not {outs[0]}")
+    return ins, outs
 
 
 def axis_of(axis, ndim, what="axis"):

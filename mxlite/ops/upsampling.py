@@ -1,7 +1,7 @@
 """UpSampling: images made larger by repeating elements, or by a bilinear (or any other) kernel."""
-from .conv import float_dtype
 from .deconv import Deconvolution, gradients
 from .record import Op, Param, S, show, unify
+from .rules import float_dtype
 from .types import integer, optional, text
 
 
