@@ -42,7 +42,9 @@ END
 [ $? -eq 77 ] || { echo "run_sanitizer: a planted overrun was not seen"; exit 2; }
 rm -f "$work"/asan.*
 
-"$work/env/bin/python" -m pytest -q -p no:cacheprovider --maxfail=20 tests/test_ops.py tests/test_kernels_*.py
+"$work/env/bin/python" -m pytest -q -p no:cacheprovider --maxfail=20 tests/test_ops.py tests/test_kernels_*.py \
+    tests/test_autograd*.py tests/test_ndarray*.py tests/test_lifetime.py tests/test_placement.py tests/test_executor.py \
+    -k "not learns and not long_chains and not cross_processes"
 status=$?
 # Random calls, one process an operator: what kills one is told and the others run.
 for op in $("$work/env/bin/python" -c "from mxlite.ops import RECORDS; print(*sorted(RECORDS))"); do
