@@ -7,13 +7,9 @@ import pytest
 import mxlite as mx
 from mxlite import autograd as ag
 
+from .leaf import leaf
+
 nd = mx.nd
-
-
-def leaf(values, req="write", dtype="float32"):
-    x = nd.array(values, dtype=dtype)
-    x.attach_grad(req)
-    return x
 
 
 def test_integer_results_have_gradients():

@@ -9,8 +9,9 @@ from mxlite._core.ndarray cimport NDArrayBase, empty, twin
 from mxlite._core.tape cimport TapeNode
 from .errors import MXNetError
 from .gradient import gradient, prune
+from .graph import n_aux
 from .invoke import OpFunction
-from .tape import is_recording, set_flag
+from .tape import set_flag
 from ..ops.function import FunctionBackward
 from ..ops.record import RECORDS
 
@@ -30,7 +31,8 @@ cdef object function_of(op):
 
 cdef class Step:
     """One backward call: entries in, entries out."""
-    cdef object run, op, p
+    cdef object run             # the OpFunction; None: a recorded Function is asked
+    cdef object p
     cdef list inputs
     cdef int first, n_out
     cdef int drawn              # forward row whose random numbers (or Function) it takes; -1: none
@@ -45,7 +47,6 @@ class Script:
 
 
 cdef list check_heads(heads):
-    cdef TapeNode node
     entries = []
     for x in heads:
         entry = (<NDArrayBase?>x)._entry
@@ -70,10 +71,11 @@ cdef Walk walk(list entries):
     w.g = Indexed(entries)
     w.saved, w.function = [], []
     for node in w.g.nodes:
-        if node.released:
+        saved = node.saved
+        if saved is None:
             raise MXNetError(f"backward: the graph that was recorded at {node.op.name} has been released by an earlier "
                              "backward(); pass retain_graph=True there to go through it again")
-        w.saved.append(node.saved)
+        w.saved.append(saved)
         w.function.append(node.function)
     return w
 
@@ -115,7 +117,7 @@ cdef object make_script(Indexed g, list shapes, list dtypes, wrt):
         if row < n_forward or node.op is None:
             continue
         step = Step.__new__(Step)
-        step.op, step.p, step.inputs = node.op, node.p, g.inputs[row]
+        step.p, step.inputs = node.p, g.inputs[row]
         step.run = None if node.op is FunctionBackward else function_of(node.op)
         step.first, step.n_out = g.row_ptr[row], node.n_out
         step.drawn = -1 if node.rng_of is None else g.row_of[node.rng_of]
@@ -137,30 +139,31 @@ cdef int check_unchanged(Walk w, reads) except -1:
     """MXNetError where an array that the backward calls read was written since it was recorded."""
     cdef TapeNode node
     cdef Indexed g = w.g
-    cdef int row, i
+    cdef int row, i, e
+    cdef list now = [(<NDArrayBase>a).storage.version for saved in w.saved for a in saved]      # by entry
     for row in range(len(g.nodes)):
         node = g.nodes[row]
         if node.op is None:
             continue
         for i in range(node.n_out):
-            if g.row_ptr[row] + i in reads and node.changed(i):
+            e = g.row_ptr[row] + i
+            if e in reads and now[e] != node.made_at[i]:
                 raise MXNetError(f"backward: output {i} of {node.op.name}, shape {w.saved[row][i].shape}, was "
                                  "overwritten after it was recorded, so its gradient cannot be computed")
-        n = len(node.inputs)
-        if node.op.aux:                         # calls and gradients move such states themselves
-            n -= len(node.op.aux_names(node.p))
-        for i in range(n):
-            if g.inputs[row][i] in reads and node.input_changed(i):
+        for i in range(len(node.inputs) - n_aux(node)):     # calls and gradients move auxiliary states themselves
+            e = g.inputs[row][i]
+            if e in reads and now[e] != node.read_at[i]:
                 raise MXNetError(f"backward: input {i} of {node.op.name} was overwritten after it was recorded, so its "
                                  "gradient cannot be computed; write into arrays after backward()")
     return 0
 
 
 cdef list run(Walk w, script, list head_grads, bint create_graph, bint train_mode, dict targets):
-    """Run the script's steps; returns the entries' arrays. `targets`: entry -> array that it may be computed into."""
+    """Run the script's steps, recorded if the thread records; returns the entries' arrays. `targets`: entry -> array
+    that it may be computed into."""
     cdef list values = [None] * script.n_entries
     cdef Step step
-    cdef TapeNode node, drawn
+    cdef TapeNode drawn
     cdef NDArrayBase a, t
     cdef Indexed g = w.g
     cdef int e, row, i, n_forward = len(g.nodes)
@@ -175,7 +178,7 @@ cdef list run(Walk w, script, list head_grads, bint create_graph, bint train_mod
             i += 1
     for i, x in zip(script.heads, head_grads):
         values[i] = x
-    was_recording, was_training = set_flag(True, create_graph), set_flag(False, train_mode)
+    was_training = set_flag(False, train_mode)
     try:
         for step in script.steps:
             inputs = [values[e] for e in step.inputs]
@@ -203,7 +206,6 @@ cdef list run(Walk w, script, list head_grads, bint create_graph, bint train_mod
             for e in step.dead:
                 values[e] = None
     finally:
-        set_flag(True, was_recording)
         set_flag(False, was_training)
     return values
 

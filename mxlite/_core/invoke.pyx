@@ -166,13 +166,17 @@ cdef class OpFunction:
         plan = self.make(inputs, p, ctx)
         if key is not None:
             if found is None:
-                if len(self.plans) >= KEYS_KEPT:
-                    self.plans.pop(next(iter(self.plans)), None)
-                found = self.plans.setdefault(key, [])
+                found = self.plans_under(key)
             remember(found, plan)
             if out is None and len(values) == len(taken) and len(args) == self.n_plain:
                 self.keep_keywords(taken, found)
         return self.run(plan, inputs, out, plan.scalars)
+
+    cdef list plans_under(self, key):
+        """An empty list kept under a new key; the oldest key makes room."""
+        if len(self.plans) >= KEYS_KEPT:
+            self.plans.pop(next(iter(self.plans)), None)
+        return self.plans.setdefault(key, [])
 
     cdef tuple read_scalars(self, dict values):
         record = self.record
@@ -207,9 +211,7 @@ cdef class OpFunction:
         if drawn is not None:
             rng.seed, rng.step = drawn.seed, drawn.step
         if found is None:
-            if len(self.plans) >= KEYS_KEPT:
-                self.plans.pop(next(iter(self.plans)), None)
-            found = self.plans.setdefault(key, [])
+            found = self.plans_under(key)
         for plan in found:
             if plan.n_in == len(inputs) and plan.fits(inputs):
                 break

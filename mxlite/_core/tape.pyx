@@ -38,24 +38,13 @@ def is_training():
 
 
 cdef class TapeNode(Node):
-    def changed(self, int i):
-        """Was output `i` written since it was made?"""
-        return self.made_at is not None and (<NDArrayBase>self.saved[i]).storage.version != self.made_at[i]
-
-    def input_changed(self, int i):
-        """Was input `i` written since this call read it?"""
-        cdef TapeNode node = <TapeNode>self.inputs[i][0]
-        if self.read_at is None or node.released or node.saved is None:
-            return False
-        return (<NDArrayBase>node.saved[self.inputs[i][1]]).storage.version != self.read_at[i]
-
     def written(self):
         """Note that the call itself wrote into the outputs: what they hold now is what it made."""
         self.made_at = [(<NDArrayBase>x).storage.version for x in self.saved]
 
     def release(self):
         """Let the saved arrays go: nobody goes through this node again."""
-        self.released, self.saved, self.function = True, None, None
+        self.saved = self.function = None
 
 
 cdef TapeNode variable(NDArrayBase x):

@@ -33,7 +33,7 @@ def note_get(x, key, out):
         return
     flat = x.part(0, (x.size,))
     _note("Reshape", (x,), flat, shape=(x.size,))
-    _note("take", (flat, _positions(x, key, out.shape)), out, axis=0, mode="clip")
+    _note("take", (flat, _index(x, _positions(x, key).reshape(out.shape))), out, axis=0, mode="clip")
 
 
 def _slices(key, shape):
@@ -56,16 +56,18 @@ def _slices(key, shape):
     return tuple(begin), tuple(end), tuple(step)
 
 
-def _positions(x, key, shape):
-    """The flat positions that `key` selects, as an NDArray of `shape`."""
-    found = np.arange(x.size, dtype=np.int64).reshape(x.shape)[key]
-    return array(np.asarray(found).reshape(shape), ctx=x.context, dtype="int64")
+def _positions(x, key):
+    """The flat positions that `key` selects, a NumPy array."""
+    return np.asarray(np.arange(x.size, dtype=np.int64).reshape(x.shape)[key])
+
+
+def _index(x, positions):
+    return array(positions, ctx=x.context, dtype="int64")
 
 
 def set_recorded(x, key, value, assign):
     """``x[key] = value`` for a recorded `value`; ``assign()`` writes it. MXNetError where a position is named twice."""
-    where = np.arange(x.size, dtype=np.int64).reshape(x.shape)[key]
-    positions = np.asarray(where)
+    positions = _positions(x, key)
     if np.unique(positions).size != positions.size:
         raise MXNetError("assigning a recorded array to positions that are named twice has no gradient")
     rest = x.copy()
@@ -81,6 +83,5 @@ def set_recorded(x, key, value, assign):
             value = value.reshape(value.shape[1:])
         value = _op("broadcast_to")(value.reshape((1,) * (positions.ndim - value.ndim) + value.shape),
                                     shape=positions.shape).reshape((-1,))
-    index = array(positions.reshape(1, -1), ctx=x.context, dtype="int64")
-    new = _op("scatter_nd")(value, index, shape=(x.size,)).reshape(x.shape) + rest
+    new = _op("scatter_nd")(value, _index(x, positions.reshape(1, -1)), shape=(x.size,)).reshape(x.shape) + rest
     _tape.adopt(x, new)

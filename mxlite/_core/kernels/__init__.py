@@ -24,3 +24,9 @@ def lookup(name):
     if kernel not in module.kernels:
         raise LookupError(f"kernel {name!r} does not exist; {where} has {', '.join(sorted(module.kernels))}")
     return module.kernels[kernel], module.packers.get(kernel)
+
+
+def check_keys(arguments, *names):
+    """KeyError where a packer's `arguments` are not these: Cython's dict to struct takes more without a word."""
+    if arguments.keys() != set(names):
+        raise KeyError(f"kernel arguments {sorted(arguments)} are not {sorted(names)}")

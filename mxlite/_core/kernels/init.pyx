@@ -3,6 +3,7 @@
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
 from mxlite._core.abi cimport *
 from mxlite._core.cpu import runtime_capsule
+from mxlite._core.kernels import check_keys
 
 cdef extern from "init_run.h":
     ctypedef struct fill_args:
@@ -40,32 +41,27 @@ cdef int eye(mxl_call* c) noexcept nogil:
     return init_eye(rt, c)
 
 
-def _keys(dict d, *names):
-    if d.keys() != set(names):
-        raise KeyError(f"kernel arguments {sorted(d)} are not {sorted(names)}")
-
-
 def _pack_fill(dict d):
-    _keys(d, "value")
+    check_keys(d, "value")
     cdef fill_args a
     a.value = d["value"]
     return (<char*>&a)[:sizeof(fill_args)]
 
 
 def _pack_arange(dict d):
-    _keys(d, "start", "step", "repeat")
+    check_keys(d, "start", "step", "repeat")
     cdef arange_args a = d
     return (<char*>&a)[:sizeof(arange_args)]
 
 
 def _pack_linspace(dict d):
-    _keys(d, "start", "stop", "step", "endpoint")
+    check_keys(d, "start", "stop", "step", "endpoint")
     cdef linspace_args a = d
     return (<char*>&a)[:sizeof(linspace_args)]
 
 
 def _pack_eye(dict d):
-    _keys(d, "k")
+    check_keys(d, "k")
     cdef eye_args a
     a.k = d["k"]
     return (<char*>&a)[:sizeof(eye_args)]

@@ -7,6 +7,7 @@ inner loops (one set an instruction-set level) in movement.h.
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
 from mxlite._core.abi cimport *
 from mxlite._core.cpu import runtime_capsule
+from mxlite._core.kernels import check_keys
 
 cdef extern from "movement_pad.h":
     ctypedef struct move_box:
@@ -94,26 +95,21 @@ cdef int pad_backward(mxl_call* c) noexcept nogil:
     return pad_backward_(rt, c)
 
 
-def _keys(dict d, *names):
-    if d.keys() != set(names):
-        raise KeyError(f"kernel arguments {sorted(d)} are not {sorted(names)}")
-
-
 def _pack_box(dict d):
-    _keys(d, "n", "src_offset", "dst_offset", "shape", "src", "dst")
+    check_keys(d, "n", "src_offset", "dst_offset", "shape", "src", "dst")
     cdef move_box a = d
     return (<char*>&a)[:sizeof(move_box)]
 
 
 def _pack_outer(dict d):
-    _keys(d, "outer")
+    check_keys(d, "outer")
     cdef OuterArgs a
     a.outer = d["outer"]
     return (<char*>&a)[:sizeof(OuterArgs)]
 
 
 def _pack_pad(dict d):
-    _keys(d, "mode", "ndim", "before", "value")
+    check_keys(d, "mode", "ndim", "before", "value")
     cdef pad_args a = d
     return (<char*>&a)[:sizeof(pad_args)]
 

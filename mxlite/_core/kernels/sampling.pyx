@@ -3,6 +3,7 @@
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
 from mxlite._core.abi cimport *
 from mxlite._core.cpu import runtime_capsule
+from mxlite._core.kernels import check_keys
 
 cdef extern from "sampling_run.h":
     ctypedef struct draw_args:
@@ -39,31 +40,26 @@ cdef int shuffle(mxl_call* c) noexcept nogil:
     return shuffle_any(c)
 
 
-def _keys(dict d, *names):
-    if d.keys() != set(names):
-        raise KeyError(f"kernel arguments {sorted(d)} are not {sorted(names)}")
-
-
 def _pack_draw(dict d):
-    _keys(d, "kind", "arrays", "per")
+    check_keys(d, "kind", "arrays", "per")
     cdef draw_args a = d
     return (<char*>&a)[:sizeof(draw_args)]
 
 
 def _pack_randint(dict d):
-    _keys(d, "low", "span")
+    check_keys(d, "low", "span")
     cdef randint_args a = d
     return (<char*>&a)[:sizeof(randint_args)]
 
 
 def _pack_categories(dict d):
-    _keys(d, "rows", "k", "per")
+    check_keys(d, "rows", "k", "per")
     cdef categories_args a = d
     return (<char*>&a)[:sizeof(categories_args)]
 
 
 def _pack_shuffle(dict d):
-    _keys(d, "rows", "inner", "backward")
+    check_keys(d, "rows", "inner", "backward")
     cdef shuffle_args a = d
     return (<char*>&a)[:sizeof(shuffle_args)]
 
