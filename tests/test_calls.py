@@ -136,6 +136,7 @@ def test_functions_say_where_they_belong():
         assert function.__module__ == module and function.__qualname__ == function.__name__
         assert pickle.loads(pickle.dumps(function)) is function and copy.deepcopy(function) is function
         assert repr(function) == f"<function {function.__name__}>"
+        assert function.__doc__.startswith(function.__name__) and inspect.signature(function).parameters
     assert type(nd.relu).__module__ == "mxlite._core.invoke" and "operator" in type(nd.relu).__doc__
     assert "composes one operator" in type(sym.relu).__doc__ and inspect.signature(type(sym.relu))
 

@@ -182,7 +182,7 @@ class Bound:
         if every_entry is not None:
             self._pin_all(g, shapes, dtypes, pinned, every_entry)
         keep = list(g.heads)
-        head_grads, made_for, home = [], [], self.home
+        head_grads, made_for = [], []
         if mode[1] is not None:
             head_grads = self._append_backward(g, shapes, dtypes, pinned, keep, made_for)
         rows = prune(g, keep)

@@ -17,6 +17,5 @@ cdef class Indexed:
     cdef public list inputs          # node row -> list of entry ids
     cdef public list heads           # entry ids of the outputs
     cdef public dict row_of          # node -> row
-    cdef public list aux_rows        # rows of variables that some node takes as auxiliary state
     cpdef int add(self, Node node) except -1
     cpdef int entry(self, object e) except -1

@@ -53,7 +53,6 @@ cdef class Indexed:
         for node in topological(entries):
             self.add(node)
         self.heads = [self.entry(e) for e in entries]
-        self.aux_rows = aux_rows_of(self)
 
     cpdef int add(self, Node node) except -1:
         """Append `node`, whose inputs are all here already; returns its row."""
@@ -86,31 +85,24 @@ def n_aux(Node node):
     return len(node.op.aux_names(node.p)) if node.op is not None and node.op.aux else 0
 
 
-cdef list aux_rows_of(Indexed g):
+def states_of(op, p, inputs):
+    """Those of the list `inputs` (labels or entries, one an input) that are auxiliary states."""
+    if op.states:
+        return op.states(p, inputs)
+    return inputs[len(inputs) - len(op.aux_names(p)):] if op.aux else []
+
+
+cdef set state_variables(nodes):
+    """The variables that some of `nodes` take as auxiliary state."""
     cdef Node node
-    rows = set()
-    for row, node in enumerate(g.nodes):
-        if node.op is None or not node.op.aux:
-            continue
-        k = n_aux(node)
-        if k:
-            for e in node.inputs[len(node.inputs) - k:]:
-                if (<Node>e[0]).op is None:
-                    rows.add(g.row_of[e[0]])
-    return sorted(rows)
+    return {e[0] for node in nodes if node.op is not None and node.op.aux
+            for e in states_of(node.op, node.p, node.inputs) if (<Node>e[0]).op is None}
 
 
 def variables(entries):
     """(argument nodes, auxiliary state nodes) that `entries` depend on, each in traversal order."""
-    cdef Node node
     order = topological(entries)
-    aux = set()
-    for node in order:
-        if node.op is not None and node.op.aux:
-            k = n_aux(node)
-            for e in node.op.states(node.p, node.inputs) if node.op.states else node.inputs[len(node.inputs) - k:]:
-                if (<Node>e[0]).op is None:
-                    aux.add(e[0])
+    aux = state_variables(order)
     args = [n for n in order if (<Node>n).op is None and n not in aux]
     return args, [n for n in order if n in aux]
 

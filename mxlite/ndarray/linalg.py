@@ -16,7 +16,7 @@ def get(name):
 
 
 # What an OpFunction asks of the module that it belongs to.
-split, signature = _functions.split, _functions.signature
+split, signature, describe = _functions.split, _functions.signature, _functions.describe
 
 
 def __getattr__(name):

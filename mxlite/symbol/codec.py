@@ -6,7 +6,7 @@ of numbers on one line up to ten elements.
 import json
 
 from .._core.errors import MXNetError
-from .._core.graph import Node, topological
+from .._core.graph import Node, states_of, topological
 from ..ops.record import REGISTRY, cut
 
 VERSION = 10901
@@ -46,10 +46,7 @@ def to_json(entries):
     versions = {}
     rows, ptr, args = [], [0], []
     for i, node in enumerate(nodes):
-        n_args = len(node.inputs)
-        if node.op is not None and node.op.aux:
-            n_args -= len(node.op.aux_names(node.p))
-        for child, _ in node.op.states(node.p, node.inputs) if node.op and node.op.states else node.inputs[n_args:]:
+        for child, _ in () if node.op is None else states_of(node.op, node.p, node.inputs):
             versions[child] = versions.get(child, 0) + 1
         inputs = [f"[{row[child]}, {k}, {versions.get(child, 0)}]" for child, k in node.inputs]
         lines = [f'"op": {_quote(node.op.name if node.op else "null")}', f'"name": {_quote(node.name)}']

@@ -3,7 +3,7 @@ import numpy as np
 
 from .._core.dtypes import name_of
 from .._core.errors import MXNetError
-from .._core.graph import Node, substitute, variables
+from .._core.graph import Node, states_of, substitute, variables
 from ..attribute import AttrScope
 from ..base import caller
 from ..calls import all_inputs, split_call
@@ -140,11 +140,6 @@ def fill_inputs(op, p, node, given, by_name, n=None):
         raise MXNetError(f"{op.name} has no input {left[0]!r}; its inputs are {cut(', '.join(labels), 500)}"
                          f"\n  made at {caller()}")
     return entries
-
-
-def states_of(op, p, inputs):
-    """Those of the list `inputs`, one item an input, that are auxiliary states."""
-    return op.states(p, inputs) if op.states else inputs[len(inputs) - len(op.aux_names(p)):]
 
 
 def apply_to(symbol, args, kwargs, name):
