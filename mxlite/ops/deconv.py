@@ -76,11 +76,9 @@ class Transposed(Geometry):
 
 
 def check_groups(p, channels):
-    if p.num_filter % p.num_group:
-        raise ValueError(f"num_filter {p.num_filter} is not divisible by num_group {p.num_group}")
-    if channels is not None and (channels < 1 or channels % p.num_group):
-        raise ValueError(f"{channels} input channels are not divisible by num_group {p.num_group}"
-                         if channels else "data has no channels")
+    if channels == 0:
+        raise ValueError("data has no channels")
+    conv.check_groups(p, channels)
 
 
 def gradients(F, n, p, dy):

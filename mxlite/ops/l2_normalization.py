@@ -2,9 +2,9 @@
 import numpy as np
 
 from .chain import vjp
-from .layer_norm import compute_dtype, floating
+from .layer_norm import compute_dtype
 from .record import Op, Param, S, show, unify
-from .rules import size
+from .rules import float_dtype, size
 from .types import real, text
 
 PARAMS = {
@@ -49,7 +49,7 @@ class L2Normalization(Op):
 
     params = PARAMS
     mxnet_outputs = 2
-    infer, infer_dtype, launch = _infer, floating, _launch
+    infer, infer_dtype, launch = _infer, float_dtype, _launch
     cpu = "l2norm.l2_norm"
     inplace = {0: 0}
     samples = (S((3, 10)), S((2, 3, 5, 7), eps=0.1), S((2, 3, 5, 7), mode="channel"), S((2, 3, 37), mode="spatial"),
@@ -81,7 +81,7 @@ class _backward_L2Normalization(Op):
     inputs = "dy data"
     outputs = "ddata"
     params = PARAMS
-    infer, infer_dtype, launch = _infer, floating, _launch
+    infer, infer_dtype, launch = _infer, float_dtype, _launch
     cpu = "l2norm.l2_norm_backward"
     inplace = {0: (0, 1)}
     samples = tuple(S(*s.shapes, *s.shapes, low=s.low, **s.params) for s in L2Normalization.samples)

@@ -7,10 +7,9 @@ import numpy as np
 
 from .chain import vjp
 from .record import Op, Param, S, show, unify
-from .rules import axis_of, size
+from .rules import axis_of, float_dtype, size
 from .types import boolean, integer, real
 
-FLOATS = ("float16", "bfloat16", "float32", "float64")
 EPS = Param(real, float(np.float32(1e-5)), "added to the variance, so that its root is never zero")
 STATISTICS = Param(boolean, False, "show the mean and the standard deviation as outputs")
 LAYER = {"axis": Param(integer, -1, "the axis to normalize along"), "eps": EPS, "output_mean_var": STATISTICS}
@@ -50,16 +49,6 @@ def _group_shapes(p, data):
     if data[1] is not None and (data[1] % p.num_groups or not data[1]):
         raise ValueError(f"the {data[1]} channels of data {show(data)} do not fall into {p.num_groups} equal groups")
     return (p.num_groups,), (data[0], p.num_groups)
-
-
-def floating(p, ins, outs):
-    """One floating dtype everywhere."""
-    d = next((i for i in (*ins, *outs) if i is not None), None)
-    if d is not None and d not in FLOATS:
-        raise ValueError(f"data must be of a floating type, not {d}")
-    if any(i not in (None, d) for i in ins):
-        raise ValueError(f"inputs must have one dtype, not {', '.join(map(str, ins))}")
-    return [d] * len(ins), [d] * len(outs)
 
 
 def compute_dtype(x):
@@ -158,12 +147,12 @@ def family(name, doc, params, view, shapes, samples):
     type(name, (Op,), {
         "__doc__": doc, "__module__": __name__, "inputs": "data gamma beta", "params": params, "infer": infer,
         "outputs": lambda p: "output mean std" if getattr(p, "output_mean_var", False) else "output",
-        "visible": visible, "mxnet_outputs": 3, "infer_dtype": floating, "launch": launch, "ref": ref, "grad": grad,
+        "visible": visible, "mxnet_outputs": 3, "infer_dtype": float_dtype, "launch": launch, "ref": ref, "grad": grad,
         "cpu": "layernorm.layer_norm", "inplace": {0: 0}, "samples": samples})
     type("_backward_" + name, (Op,), {
         "__doc__": f"Gradients of :class:`{name}` for data, gamma and beta; the statistics are computed anew.",
         "__module__": __name__, "inputs": "dy data gamma", "outputs": "ddata dgamma dbeta",
-        "params": {k: params[k] for k in shared}, "infer": back_infer, "infer_dtype": floating, "launch": launch,
+        "params": {k: params[k] for k in shared}, "infer": back_infer, "infer_dtype": float_dtype, "launch": launch,
         "ref": back_ref, "grad": vjp(formula), "cpu": "layernorm.layer_norm_backward", "inplace": {0: (0, 1)},
         "workspace": workspace,
         "samples": tuple(S(s.shapes[0], s.shapes[0], **{k: v for k, v in s.params.items() if k in shared})

@@ -1,10 +1,8 @@
 """Layers that end a network with a declared gradient: the regression outputs and MakeLoss. They ignore whatever
 gradient arrives from above."""
 from .record import Op, Param, S, show, unify
-from .rules import size
+from .rules import float_dtype, size
 from .types import boolean, real, text
-
-FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
 def _label(data, label):
@@ -27,15 +25,6 @@ def _infer(p, ins, outs):
     if data is None:
         return ins, outs
     return [data, _label(data, ins[1])], [data]
-
-
-def _floats(p, ins, outs):
-    d = next((i for i in (*ins, *outs) if i is not None), None)
-    if d is not None and d not in FLOATS:
-        raise ValueError(f"data must be of a floating type, not {d}")
-    if any(i not in (None, d) for i in ins):
-        raise ValueError(f"inputs must have one dtype, not {', '.join(map(str, ins))}")
-    return [d] * len(ins), [d] * len(outs)
 
 
 def _launch(p, ins, outs):
@@ -67,13 +56,13 @@ def regression(title, kind, doc):
     type(title + "RegressionOutput", (Op,), {
         "__doc__": doc + " The gradient is multiplied by `grad_scale` and divided by the number of labels in a row. "
                          "label has the data's shape, or as many elements a row; (n,) is taken for data (n, 1).",
-        "inputs": "data label", "params": params, "infer": _infer, "infer_dtype": _floats, "loss": True,
+        "inputs": "data label", "params": params, "infer": _infer, "infer_dtype": float_dtype, "loss": True,
         "inplace": {0: 0}, "cpu": "loss.sigmoid" if kind == "logistic" else "loss.copy",
         "ref": lambda xp, p, data, label: FORWARD[kind](xp, data), "grad": grad,
         "samples": (S((3, 4)), S((5, 1)), S((2, 3, 2), (2, 6)), S((0, 3)), S((4, 37), low=-20.0, high=20.0))})
     type(back, (Op,), {
         "__doc__": f"The gradient that :class:`{title}RegressionOutput` declares for its data.",
-        "inputs": "y label", "outputs": "ddata", "params": params, "infer": _infer, "infer_dtype": _floats,
+        "inputs": "y label", "outputs": "ddata", "params": params, "infer": _infer, "infer_dtype": float_dtype,
         "loss": True, "inplace": {0: 0}, "launch": _launch, "ref": backward,
         "cpu": "loss.sign_difference" if kind == "mae" else "loss.difference",
         "samples": (S((3, 4), grad_scale=3.0), S((5, 1)), S((2, 3, 2), (2, 6), grad_scale=0.5), S((0, 3)))})
@@ -98,7 +87,7 @@ class MakeLoss(Op):
         "normalization": Param(text, "null", "divide by the batch size, by the number of valid elements, or not",
                                ("batch", "null", "valid")),
     }
-    infer_dtype = _floats
+    infer_dtype = float_dtype
     cpu = "loss.copy"
     inplace = {0: 0}
     loss = True
@@ -114,7 +103,7 @@ class _backward_MakeLoss(Op):
 
     params = MakeLoss.params
     outputs = "ddata"
-    infer_dtype = _floats
+    infer_dtype = float_dtype
     cpu = "loss.make_loss_backward"
     inplace = {0: 0}
     loss = True
@@ -150,7 +139,7 @@ class SVMOutput(Op):
         "regularization_coefficient": Param(real, 1.0, "multiplies the gradient"),
         "use_linear": Param(boolean, False, "the hinge loss itself, not its square"),
     }
-    infer, infer_dtype = _svm_infer, _floats
+    infer, infer_dtype = _svm_infer, float_dtype
     cpu = "loss.copy"
     inplace = {0: 0}
     loss = True
@@ -167,7 +156,7 @@ class _backward_SVMOutput(Op):
     inputs = "y label"
     outputs = "ddata"
     params = SVMOutput.params
-    infer, infer_dtype = _svm_infer, _floats
+    infer, infer_dtype = _svm_infer, float_dtype
     loss = True
     samples = (S((5, 4), index={1: 4}), S((2, 3, 4), index={1: 4}, use_linear=True, margin=0.25), S((0, 3)))
 

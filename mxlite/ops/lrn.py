@@ -2,9 +2,9 @@
 import numpy as np
 
 from .chain import vjp
-from .layer_norm import compute_dtype, floating
+from .layer_norm import compute_dtype
 from .record import Op, Param, S, show, unify
-from .rules import size
+from .rules import float_dtype, size
 from .types import integer, real
 
 PARAMS = {
@@ -61,7 +61,7 @@ class LRN(Op):
 
     params = PARAMS
     mxnet_outputs = 2
-    infer, infer_dtype, launch = _infer, floating, _launch
+    infer, infer_dtype, launch = _infer, float_dtype, _launch
     cpu = _kernel("lrn.lrn")
     samples = (S((2, 7, 3, 5), nsize=5, alpha=0.9, knorm=1.0), S((2, 4, 6), nsize=3, alpha=1.0, beta=0.6),
                S((3, 6, 2, 2), nsize=4, alpha=2.0, beta=2.0, knorm=0.5), S((3, 9), nsize=3, alpha=0.3),
@@ -101,7 +101,7 @@ class _backward_LRN(Op):
     inputs = "dy data"
     outputs = "ddata"
     params = PARAMS
-    infer, infer_dtype, launch = _infer, floating, _launch
+    infer, infer_dtype, launch = _infer, float_dtype, _launch
     cpu = _kernel("lrn.lrn_backward")
     inplace = {0: 0}
     samples = tuple(S(*s.shapes, *s.shapes, **s.params) for s in LRN.samples)

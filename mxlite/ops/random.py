@@ -2,10 +2,8 @@
 any thread count, and a backward pass draws its forward's numbers again."""
 from . import draws
 from .record import Op, Param, S, unify
-from .rules import axis_of, size
+from .rules import axis_of, float_dtype, size
 from .types import boolean, dtype, integer, optional, real, shape, text
-
-FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
 def _common(kinds):
@@ -261,13 +259,6 @@ def _check_axes(p, ins, outs):
     return [x], [x]
 
 
-def _floats(p, ins, outs):
-    d = ins[0] or outs[0]
-    if d is not None and d not in FLOATS:
-        raise ValueError(f"data must be of a floating type, not {d}")
-    return [d], [d]
-
-
 class Dropout(Op):
     """While training (or always, by `mode`) sets each element to 0 with probability `p` and multiplies the others by
     1 / (1 - p); else passes the data on (Srivastava et al., "Dropout", 2014). The mask is shared along `axes`. It is
@@ -280,7 +271,7 @@ class Dropout(Op):
         "cudnn_off": Param(optional(boolean), False, "accepted and ignored"),
     }
     mxnet_outputs = 2
-    infer, infer_dtype, launch = _check_axes, _floats, _mask_launch
+    infer, infer_dtype, launch = _check_axes, float_dtype, _mask_launch
     cpu = "random.dropout"
     inplace = {0: 0}
     random = train_aware = True
@@ -300,7 +291,7 @@ class _backward_Dropout(Op):
     inputs = "dy"
     outputs = "ddata"
     params = Dropout.params
-    infer, infer_dtype, launch = _check_axes, _floats, _mask_launch
+    infer, infer_dtype, launch = _check_axes, float_dtype, _mask_launch
     cpu = "random.dropout"
     inplace = {0: 0}
     random = train_aware = True

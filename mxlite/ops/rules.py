@@ -1,5 +1,6 @@
 """Shape and dtype rules that several families share. Shapes are tuples, None is unknown, so is a None dimension."""
-from .record import same_dtype, show, unify
+from .elementwise import FLOATS
+from .record import show, unify
 
 
 def like(*which):
@@ -11,10 +12,12 @@ def like(*which):
 
 def float_dtype(p, ins, outs):
     """Rule: all have one floating-point dtype."""
-    ins, outs = same_dtype(p, ins, outs)
-    if outs[0] is not None and "float" not in outs[0]:
-        raise ValueError(f"floating-point data is needed, not {outs[0]}")
-    return ins, outs
+    d = next((i for i in (*ins, *outs) if i is not None), None)
+    if d is not None and d not in FLOATS:
+        raise ValueError(f"floating-point data is needed, not {d}")
+    if any(i not in (None, d) for i in ins):
+        raise ValueError(f"inputs must have one dtype, not {', '.join(map(str, ins))}")
+    return [d] * len(ins), [d] * len(outs)
 
 
 def axis_of(axis, ndim, what="axis"):

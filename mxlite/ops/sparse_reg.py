@@ -1,8 +1,8 @@
 """IdentityAttachKLSparseReg: a sparseness penalty on activations, for sparse autoencoders."""
 import numpy as np
 
-from .layer_norm import floating
 from .record import Op, Param, S, show, unify
+from .rules import float_dtype
 from .types import real
 
 PARAMS = {
@@ -34,7 +34,7 @@ class IdentityAttachKLSparseReg(Op):
     aux = "moving_avg"
     aux_init = {"moving_avg": '["zero", {}]'}
     params = PARAMS
-    infer, infer_dtype = _infer, floating
+    infer, infer_dtype = _infer, float_dtype
     cpu = "elementwise._copy"
     inplace = {0: 0}
     loss = True
@@ -54,7 +54,7 @@ class _backward_IdentityAttachKLSparseReg(Op):
     aux = "moving_avg"
     outputs = "ddata"
     params = PARAMS
-    infer, infer_dtype = _infer, floating
+    infer, infer_dtype = _infer, float_dtype
     loss = True
     samples = (S((4, 3), (4, 3), low=0.1, high=0.9), S((2, 3, 4), (2, 3, 4), low=0.1, high=0.9, momentum=0.5),
                S((0, 3), (0, 3)))
