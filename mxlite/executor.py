@@ -224,14 +224,14 @@ class Executor:
     def debug_str(self):
         """The graph that runs, with its backward nodes, as text; closed by the bytes that the executor allocated."""
         from .symbol.compose import text_of
-        lowered, plan = self._bound.program(self._bound.mode_named(None)), self.memory_plan()
-        g, producers = lowered.graph, lowered.graph.producers()
+        mode, plan = self._bound.mode_named(None), self.memory_plan()
+        draft, lowered = self._bound.draft(mode)[0], self._bound.program(mode)
         targets = {id(a) for a in self.grad_arrays if a is not None}
         heads = list(self._bound.entries)
-        heads += [(g.nodes[row], i) for (row, i), array in ((producers[e], a) for e, a in lowered.pinned.items())
-                  if id(array) in targets and row >= lowered.n_forward and g.nodes[row].op is not None]
+        heads += [(draft.nodes[row], i) for row in draft.rows if draft.backward[row] and draft.nodes[row].op is not None
+                  for i, e in enumerate(draft.outs[row]) if id(draft.pinned.get(e)) in targets]
         scratch = sum(launch.work > 0 for launch in lowered.launches.values())
-        return (text_of([g.nodes[row] for row in lowered.rows], heads)
+        return (text_of([draft.nodes[row] for row in draft.rows], heads)
                 + f"Total {plan['arena'] + plan['outputs'] >> 20} MB allocated\n"
                 + f"Total {scratch} TempSpace resource requested\n")
 

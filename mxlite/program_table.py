@@ -7,8 +7,9 @@ def explain(symbol, ctx=None, grad_req="write", type_dict=None, mode=None, group
 
     One row a node: operator, name, output shape and dtype, where the output lives (arena slot and offset, bound array,
     or the input's memory where it is in place), what runs it (C kernel, or the reference), bytes, the user's line; and
-    the context, where `group2ctx` spreads the graph over several. `mode` is 'train' (default where there are gradients)
-    or 'infer'.
+    the context, where `group2ctx` spreads the graph over several. Nodes that run as one kernel are one row, their
+    operators joined by ``+``; ``(once)`` marks what runs again only when a parameter has changed. `mode` is 'train'
+    (default where there are gradients) or 'infer'.
     """
     from .symbol import Symbol
     if not isinstance(symbol, Symbol):
@@ -19,16 +20,16 @@ def explain(symbol, ctx=None, grad_req="write", type_dict=None, mode=None, group
 def table(bound, mode=None):
     """The table for a bound graph."""
     lowered = bound.program(bound.mode_named(mode))
-    g, plan = lowered.graph, lowered.plan
+    draft, plan = lowered.draft, lowered.plan
     ran = set(lowered.program.rows)
-    outputs = {e: k for k, e in enumerate(g.heads)}
+    outputs = {e: k for k, e in enumerate(draft.heads)}
+    once = set(draft.once)
     rows = [("step", "operator", "node", "output", "context", "memory", "runs as", "bytes", "made at")]
     step = 0
-    for row in lowered.rows:
-        node = g.nodes[row]
+    for row in draft.rows:
+        node = draft.nodes[row]
         if node.op is None:
             continue
-        first = g.row_ptr[row]
         launch = lowered.launches[row]
         if row not in ran:
             how = "nothing (view)"
@@ -36,10 +37,9 @@ def table(bound, mode=None):
             how = "reference (NumPy)"
         else:
             how = f"C {launch.kernel}"
-        for i in range(node.n_out):
-            e = first + i
-            size = ITEMSIZE[lowered.dtypes[e]]
-            for d in lowered.shapes[e]:
+        for i, e in enumerate(draft.outs[row]):
+            size = ITEMSIZE[draft.dtypes[e]]
+            for d in draft.shapes[e]:
                 size *= d
             taken = plan.inplace.get(row, {})
             if plan.block_of[e] >= 0:
@@ -48,25 +48,26 @@ def table(bound, mode=None):
                     where += f" in place of input {taken[i]}" if row in ran else f" as input {taken[i]}"
             elif e in outputs:
                 where = f"output {outputs[e]}"
-            elif e in lowered.pinned:
-                where = "bound array"
+            elif e in draft.pinned:
+                where = "kept" if row in once else "bound array"
             elif i in taken:
                 where = f"as input {taken[i]}"
             else:
                 where = "unused"
-            backward = " (backward)" if row >= lowered.n_forward else ""
-            cells = (str(step), node.op.name, node.name, f"{lowered.shapes[e]} {lowered.dtypes[e]}",
-                     str(lowered.contexts[row]) if lowered.contexts else "", where, how + backward, str(size),
+            when = " (backward)" if draft.backward[row] else " (once)" if row in once else ""
+            operator = " + ".join(draft.made_of.get(row, (node.op.name,)))
+            cells = (str(step), operator, node.name, f"{draft.shapes[e]} {draft.dtypes[e]}",
+                     str(draft.contexts[row]) if draft.contexts else "", where, how + when, str(size),
                      node.where or "")
             # What belongs to the node, not to one of its outputs, is said once.
             rows.append(cells if i == 0 else ("", "", "", *cells[3:6], "", cells[7], ""))
         step += 1
-    if lowered.contexts is None:
+    if draft.contexts is None:
         rows = [(*r[:4], *r[5:]) for r in rows]     # one context needs no column
     widths = [max(len(r[c]) for r in rows) for c in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(w) for cell, w in zip(r, widths)).rstrip() for r in rows]
     m = bound.memory_plan(mode)
     lines.append(f"arena {m['arena']} bytes: entries {m['entries']}, workspace {m['workspace']}; outputs "
                  f"{m['outputs']}; planned {m['planned']} (lower bound {m['lower_bound']}); arguments "
-                 f"{m['arguments']}, gradients {m['gradients']}, auxiliary {m['auxiliary']}")
+                 f"{m['arguments']}, gradients {m['gradients']}, auxiliary {m['auxiliary']}, prepared {m['prepared']}")
     return "\n".join(lines)

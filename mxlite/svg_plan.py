@@ -68,36 +68,37 @@ def program(executor, mode=None):
     """
     low = _lowered(executor, mode)
     steps = _steps(low)
-    forward = [r for r in steps if r < low.n_forward]
-    backward = [r for r in steps if r >= low.n_forward]
+    forward = [r for r in steps if not low.draft.backward[r]]
+    backward = [r for r in steps if low.draft.backward[r]]
     most = max(len(forward), len(backward), 1)
     x = {r: GAP + LABEL_WIDTH + 40 for r in forward}
     x |= {r: GAP + LABEL_WIDTH + 40 + BOX_WIDTH + 120 for r in backward}
     y = {r: GAP + (most - len(forward) + i) * (BOX_HEIGHT + GAP) for i, r in enumerate(forward)}
     y |= {r: GAP + (most - 1 - i) * (BOX_HEIGHT + GAP) for i, r in enumerate(backward)}
     number = {r: i for i, r in enumerate(steps)}
-    producer = {e: r for r in steps for e in range(low.graph.row_ptr[r], low.graph.row_ptr[r + 1])}
+    producer = {e: r for r in steps for e in low.draft.outs[r]}
     gradient_of = {a.address: n for n, a in zip(executor._symbol.list_arguments(), executor.grad_arrays)
                    if a is not None}
     states = set(executor._symbol.list_auxiliary_states())
-    heads, ran, lines, parts = set(low.graph.heads), set(low.program.rows), [], []
+    heads, ran, lines, parts = set(low.draft.heads), set(low.program.rows), [], []
     for r in steps:
-        node, first, beside = low.graph.nodes[r], low.graph.row_ptr[r], []
-        for e in dict.fromkeys(low.graph.inputs[r]):
+        node, beside = low.draft.nodes[r], []
+        for e in dict.fromkeys(low.draft.ins[r]):
             if e in producer:
-                lines.append(_edge(x, y, producer[e], r, producer[e] < low.n_forward <= r))
-            elif r < low.n_forward:
+                lines.append(_edge(x, y, producer[e], r, low.draft.backward[r] and not low.draft.backward[producer[e]]))
+            elif not low.draft.backward[r]:
                 name = _variable(low, e)
                 beside.append((name, STATE if name in states else ARGUMENT))
-        written = [f"gradient of {gradient_of[low.pinned[e].address]}" for e in range(first, first + node.n_out)
-                   if e in low.pinned and r >= low.n_forward and low.pinned[e].address in gradient_of]
+        written = [f"gradient of {gradient_of[low.draft.pinned[e].address]}" for e in low.draft.outs[r]
+                   if e in low.draft.pinned and low.draft.backward[r] and low.draft.pinned[e].address in gradient_of]
         for i, (name, colour) in enumerate(beside):
             parts += _label(GAP, x[r], y[r], i, len(beside), name, colour, True)
         for i, name in enumerate(written):
             parts += _label(x[r] + BOX_WIDTH + 40, x[r] + BOX_WIDTH, y[r], i, len(written), name, GRADIENT, False)
-        is_head = any(first <= e < first + node.n_out for e in heads)
-        colour = DERIVED if r >= low.n_forward else COLOURS.get(node.op.name, OTHER)
-        text = [f"{number[r]}  {node.name}", node.op.name + (" (output)" if is_head else "")]
+        is_head = any(e in heads for e in low.draft.outs[r])
+        colour = DERIVED if low.draft.backward[r] else COLOURS.get(node.op.name, OTHER)
+        what = " + ".join(low.draft.made_of.get(r, (node.op.name,)))
+        text = [f"{number[r]}  {node.name}", what + (" (output)" if is_head else "")]
         parts.append(_box(x[r], y[r], BOX_WIDTH, BOX_HEIGHT, colour, text, node.name, dashed=r not in ran))
     width = GAP + LABEL_WIDTH + 40 + BOX_WIDTH + GAP
     if backward:
@@ -113,19 +114,19 @@ def blocks(executor, mode=None):
     graph over several contexts has an arena in each; they are counted as if they stood on top of each other.
     """
     low = _lowered(executor, mode)
-    plan, g = low.plan, low.graph
+    plan, draft = low.plan, low.draft
     step, done = {}, -1
-    for at, r in enumerate(low.rows):           # the planner counts variables too
-        done += g.nodes[r].op is not None
+    for at, r in enumerate(draft.rows):           # the planner counts variables too
+        done += draft.nodes[r].op is not None
         step[at] = done
     nodes = [[] for _ in plan.size]
     backward = [False] * len(plan.size)
     for r in _steps(low):
-        for e in range(g.row_ptr[r], g.row_ptr[r + 1]):
+        for e in draft.outs[r]:
             b = plan.block_of[e]
             if b >= 0:
-                backward[b] = backward[b] or (not nodes[b] and r >= low.n_forward)
-                nodes[b].append(g.nodes[r].name)
+                backward[b] = backward[b] or (not nodes[b] and low.draft.backward[r])
+                nodes[b].append(draft.nodes[r].name)
     base = _bases(plan)
     out = [Block(tuple(nodes[b]), base[plan.home[b]] + plan.offset[b], plan.size[b], step[plan.birth[b]],
                  step[plan.death[b]], backward[b]) for b in range(len(plan.size))]
@@ -165,8 +166,8 @@ def memory(executor, mode=None, width=760, height=320):
         n = low.launches[r].work if r in plan.workspace else 0
         if n:
             rectangle(i, i, base[_arena(low, r)] + plan.workspace[r], n, SCRATCH,
-                      f"scratch of {low.graph.nodes[r].name}: {n} bytes", "scratch")
-    split = sum(r < low.n_forward for r in steps)
+                      f"scratch of {low.draft.nodes[r].name}: {n} bytes", "scratch")
+    split = sum(not low.draft.backward[r] for r in steps)
     if split < len(steps):
         parts.append(f'<path d="M{left + split * dx:.1f} {top - 14}V{height}" stroke="#333" stroke-dasharray="4 3"/>')
         parts.append(_text(left + split * dx - 6, top - 18, "forward", "end")
@@ -179,7 +180,7 @@ def memory(executor, mode=None, width=760, height=320):
     for i, r in enumerate(steps):
         at = left + (i + 0.5) * dx
         parts.append(f'<text transform="translate({at + 4:.1f} {height + 10}) rotate(60)" font-size="10">'
-                     f'{i} {escape(_short(low.graph.nodes[r].name, 18))}</text>')
+                     f'{i} {escape(_short(low.draft.nodes[r].name, 18))}</text>')
     return Picture(width + 50, height + bottom, parts)
 
 
@@ -195,16 +196,16 @@ def _bases(plan):
 
 def _arena(low, row):
     """The number of the arena that a row uses: contexts are numbered in the order of the graph."""
-    return 0 if low.contexts is None else list(dict.fromkeys(low.contexts)).index(low.contexts[row])
+    return 0 if low.draft.contexts is None else list(dict.fromkeys(low.draft.contexts)).index(low.draft.contexts[row])
 
 
 def _steps(low):
     """The rows that are operators, in the order in which they run."""
-    return [r for r in low.rows if low.graph.nodes[r].op is not None]
+    return [r for r in low.draft.rows if low.draft.nodes[r].op is not None]
 
 
 def _variable(low, entry):
-    return next(low.graph.nodes[r].name for r in low.rows if low.graph.row_ptr[r] == entry)
+    return next(low.draft.nodes[r].name for r in low.draft.rows if low.draft.outs[r] == [entry])
 
 
 def _dtype(array):

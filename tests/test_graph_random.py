@@ -84,7 +84,7 @@ class Overlap(AssertionError):
 
 
 def nbytes(lowered, e):
-    return int(np.prod(lowered.shapes[e])) * mx.nd.zeros((1,), dtype=lowered.dtypes[e]).asnumpy().itemsize
+    return int(np.prod(lowered.draft.shapes[e])) * mx.nd.zeros((1,), dtype=lowered.draft.dtypes[e]).asnumpy().itemsize
 
 
 class Memory:
@@ -113,28 +113,27 @@ def replay(lowered, addresses=None):
     Independent of the planner's notion of blocks and lives: it sees addresses, the order of steps, and what records
     say of their operators.
     """
-    g, plan = lowered.graph, lowered.plan
+    g, plan = lowered.draft, lowered.plan
     address = addresses or lowered.addresses
     memory, content = Memory(), {}
-    pinned = {e: (a.address, a.address + nbytes(lowered, e)) for e, a in lowered.pinned.items()}
+    pinned = {e: (a.address, a.address + nbytes(lowered, e)) for e, a in lowered.draft.pinned.items()}
 
     def span(e):
         return address[e], address[e] + nbytes(lowered, e)
 
     def name(e):
-        row = next(r for r in range(len(g.nodes)) if g.row_ptr[r] <= e < g.row_ptr[r + 1])
-        return f"{g.nodes[row].name}[{e - g.row_ptr[row]}]"
-    written_by_program = {g.row_ptr[row] + i for row in lowered.rows if g.nodes[row].op is not None
-                          for i in range(g.nodes[row].n_out)}
+        row = next(r for r in g.rows if e in g.outs[r])
+        return f"{g.nodes[row].name}[{g.outs[row].index(e)}]"
+    written_by_program = {e for row in g.rows if g.nodes[row].op is not None for e in g.outs[row]}
     for e in pinned:
         if e not in written_by_program:
             memory.write(*pinned[e], e)
             content[e] = e
-    for row in lowered.rows:
-        node, first = g.nodes[row], g.row_ptr[row]
+    for row in lowered.draft.rows:
+        node = g.nodes[row]
         if node.op is None:
             continue
-        ins, outs = g.inputs[row], [first + i for i in range(node.n_out)]
+        ins, outs = g.ins[row], g.outs[row]
         views = node.op.view(node.p) if callable(node.op.view) else node.op.view
         claims = node.op.inplace(node.p) if callable(node.op.inplace) else node.op.inplace
         for e in ins:
@@ -222,16 +221,15 @@ def test_replay_notices_planted_faults():
         graph = S.build(seed, [names[i] for i in rng.integers(len(names), size=12)], "float32", True)
         lowered = next(programs(graph))
         last = {}
-        for step, row in enumerate(lowered.rows):
-            for e in lowered.graph.inputs[row]:
+        for step, row in enumerate(lowered.draft.rows):
+            for e in lowered.draft.ins[row]:
                 last[e] = step
-        step_of = {row: step for step, row in enumerate(lowered.rows)}
-        born = {lowered.graph.row_ptr[row] + i: step_of[row] for row in lowered.rows
-                for i in range(lowered.graph.nodes[row].n_out) if lowered.graph.nodes[row].op is not None}
+        born = {e: step for step, row in enumerate(lowered.draft.rows) if lowered.draft.nodes[row].op is not None
+                for e in lowered.draft.outs[row]}
+        producer = lowered.draft.producers()
         own = [e for e in born if lowered.plan.block_of[e] >= 0 and nbytes(lowered, e) and e in last]
         for victim, attacker in itertools.permutations(own, 2):
-            views = lowered.graph.nodes[next(r for r in lowered.rows if lowered.graph.row_ptr[r] <= attacker
-                                             < lowered.graph.row_ptr[r + 1])].op.view
+            views = lowered.draft.nodes[producer[attacker]].op.view
             # Born strictly inside the victim's life: overwriting it there is always wrong.
             if not views and born[victim] < born[attacker] < last[victim] \
                     and lowered.plan.block_of[victim] != lowered.plan.block_of[attacker]:

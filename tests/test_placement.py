@@ -155,22 +155,21 @@ def test_arrays_lie_where_their_variables_are_placed():
 def test_every_entry_is_in_its_contexts_arena(name):
     executor = bound(name, TWO)
     for lowered in (executor._bound.program((True, True)), executor._bound.program((False, None))):
-        g, plan = lowered.graph, lowered.plan
-        planner.check(plan, g, lowered.rows, lowered.pinned)
-        arenas = list(dict.fromkeys(lowered.contexts))
+        g, plan = lowered.draft, lowered.plan
+        planner.check(plan, g, lowered.draft.rows, lowered.draft.pinned)
+        arenas = list(dict.fromkeys(lowered.draft.contexts))
         assert arenas == [CPU0, CPU1] and len(plan.arenas) == 2
-        copies = 0
-        for row in lowered.rows:
-            node, here = g.nodes[row], lowered.contexts[row]
+        copies, producer = 0, g.producers()
+        for row in lowered.draft.rows:
+            node, here = g.nodes[row], lowered.draft.contexts[row]
             if node.op is None:
                 continue
-            for i in range(node.n_out):
-                e = g.row_ptr[row] + i
+            for e in g.outs[row]:
                 if plan.block_of[e] >= 0:
                     assert arenas[plan.home[plan.block_of[e]]] is here
-                elif e in lowered.pinned:
-                    assert lowered.pinned[e].context is here
-            crossing = [c for c in node.inputs if lowered.contexts[g.row_of[c[0]]] is not here]
+                elif e in lowered.draft.pinned:
+                    assert lowered.draft.pinned[e].context is here
+            crossing = [e for e in g.ins[row] if g.contexts[producer[e]] is not here]
             if node.op.name == "_CrossDeviceCopy":
                 assert len(crossing) == 1
                 copies += 1
@@ -272,9 +271,9 @@ def test_a_wrong_home_is_noticed():
     lowered = bound("mlp", TWO)._bound.program((True, True))
     lowered.plan.offset = [0] * len(lowered.plan.offset)
     with pytest.raises(ValueError, match="overlap"):
-        planner.check(lowered.plan, lowered.graph, lowered.rows, lowered.pinned)
+        planner.check(lowered.plan, lowered.draft, lowered.draft.rows, lowered.draft.pinned)
     lowered.plan.home = list(range(len(lowered.plan.home)))
-    planner.check(lowered.plan, lowered.graph, lowered.rows, lowered.pinned)
+    planner.check(lowered.plan, lowered.draft, lowered.draft.rows, lowered.draft.pinned)
 
 
 def test_random_placements_compute_what_one_context_does():

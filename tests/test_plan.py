@@ -19,8 +19,8 @@ def train_program(net, **shapes):
 def replay(lowered):
     """Walk the program as memory sees it: every read must find the bytes that its own entry (or what that entry is a
     view of) left there. Returns how many reads were checked; AssertionError names the first that finds others'."""
-    g, plan = lowered.graph, lowered.plan
-    size = {e: _bytes(lowered, e) for e in range(g.n_entries)}
+    g, plan = lowered.draft, lowered.plan
+    size = {e: _bytes(lowered, e) for e in range(len(g.shapes))}
     owner = {}              # start byte of an arena range -> (end, entry)
     same = {}               # entry -> the entry whose bytes it shows
 
@@ -30,11 +30,11 @@ def replay(lowered):
         return e
     reads = 0
     ran = set(lowered.program.rows)
-    for row in lowered.rows:
+    for row in lowered.draft.rows:
         node = g.nodes[row]
         if node.op is None:
             continue
-        for e in g.inputs[row]:
+        for e in g.ins[row]:
             e = root(e)
             if plan.block_of[e] < 0 or size[e] == 0:
                 continue
@@ -44,10 +44,9 @@ def replay(lowered):
                     raise AssertionError(f"{node.name} reads entry {e}, whose bytes {other} has overwritten")
             assert owner.get(start, (0, None))[1] == e, f"{node.name} reads entry {e}, which is not there"
             reads += 1
-        for i in range(node.n_out):
-            e = g.row_ptr[row] + i
+        for e in g.outs[row]:
             if row not in ran:
-                same[e] = g.inputs[row][0]
+                same[e] = g.ins[row][0]
                 continue
             if plan.block_of[e] < 0 or size[e] == 0:
                 continue
@@ -60,14 +59,14 @@ def replay(lowered):
 
 def _bytes(lowered, e):
     from mxlite._core.dtypes import ITEMSIZE
-    return ITEMSIZE[lowered.dtypes[e]] * int(np.prod(lowered.shapes[e], dtype=np.int64))
+    return ITEMSIZE[lowered.draft.dtypes[e]] * int(np.prod(lowered.draft.shapes[e], dtype=np.int64))
 
 
 @pytest.mark.parametrize("make, shape", [(networks.mlp, (8, 20)), (networks.lenet, (2, 1, 28, 28)),
                                          (networks.resnet18, (2, 3, 32, 32))])
 def test_networks_read_what_they_wrote(make, shape):
     lowered, _ = train_program(make(mx), data=shape)
-    planner.check(lowered.plan, lowered.graph, lowered.rows, lowered.pinned)
+    planner.check(lowered.plan, lowered.draft, lowered.draft.rows, lowered.draft.pinned)
     assert replay(lowered) > 10
 
 

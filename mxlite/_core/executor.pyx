@@ -11,13 +11,17 @@ import weakref
 from . import ndarray as _nd
 from .dtypes import ITEMSIZE
 from .errors import MXNetError
+from .draft import Draft
+from .fuse import rewrite
 from .gradient import gradient, prune
 from .graph import Indexed, Node
 from .infer import infer_dtypes, infer_shapes, input_labels, labels_of, node_error, where_text
 from .lower import Lowered, launches_for, lower, nbytes_of
 from .place import contexts_of_rows, place
+from .options import epoch
 from .plan import plan
 from .storage import memory_limit
+from .watch import Watch
 from ..ops.record import RECORDS
 
 # What an operator's reference raises on data that it cannot take; anything else (Ctrl-C) passes as it is.
@@ -89,7 +93,8 @@ class Bound:
             arrays = {n: a.context for n, a in zip(arg_nodes + aux_nodes, args + aux)}
             self.entries, self.home = place(self.entries, groups, context, arrays)
         self.arena = Arena() if share is None else share.arena
-        self.programs = {}
+        self.programs = {}          # (mode, epoch of the options) -> Lowered
+        self.monitored = {}         # is_train -> (Lowered, array by entry)
         self.token = object()
         self.drawn = None           # (seed, step) of the last forward's random numbers
         self.state = None           # the mode whose forward the arena holds; with a third item once backward ran
@@ -161,15 +166,20 @@ class Bound:
 
         A mode is (is_train of the forward, is_train of the backward); the second is None where there is no backward.
         """
-        if mode not in self.programs:
-            self.programs[mode] = self._lower(mode)
-        return self.programs[mode]
+        key = (mode, epoch())
+        if key not in self.programs:
+            for old in [k for k in self.programs if k[1] != key[1]]:
+                del self.programs[old]          # made under other options or for another instruction set
+            self.programs[key] = self._lower(mode)
+        return self.programs[key]
 
     def wants_gradients(self):
         """True where some argument has an array for its gradient."""
         return any([g is not None and r != "null" for g, r in zip(self.grads, self.reqs)])
 
-    def _lower(self, mode, every_entry=None):
+    def draft(self, mode, every_entry=None):
+        """The program of `mode` as the gradient pass leaves it, before any pass rewrites it: (:class:`Draft`, the heads
+        whose gradient it reads, the arenas' contexts)."""
         g = Indexed(self.entries)
         shapes, dtypes = list(self.shapes), list(self.dtypes)
         n_forward = len(g.nodes)
@@ -192,32 +202,50 @@ class Bound:
                 if i not in self.head_grad_arrays:
                     self.head_grad_arrays[i] = _nd.empty(shapes[e], dtypes[e], self._context_of(self.entries[i][0]))
                 pinned[g.entry((node, 0))] = self.head_grad_arrays[i]
-        contexts, places, arenas = self._contexts(g, made_for, n_forward, pinned, head_grads)
-        launches = launches_for(g, rows, shapes, dtypes)
-        workspaces = [launches[row].work if row in launches else 0 for row in rows]
+        contexts, arenas = self._contexts(g, made_for, n_forward, pinned, head_grads)
+        draft = Draft(g, rows, shapes, dtypes, pinned, keep, n_forward, contexts, mode)
+        return draft, [i for i, (e, node) in enumerate(head_grads) if g.row_of[node] in needed], arenas
+
+    def _lower(self, mode, every_entry=None):
+        draft, head_grads, arenas = self.draft(mode, every_entry)
+        if every_entry is None:
+            rewrite(draft)
         out = Lowered()
-        out.plan = plan(g, rows, nbytes_of(shapes, dtypes), pinned, workspaces, places=places)
+        out.draft, out.mode, out.head_grads = draft, mode, head_grads
+        out.watch, out.cached_bytes = self._make_cache(draft)
+        places = None if draft.contexts is None else [arenas.index(c) for c in draft.contexts]
+        launches = launches_for(draft)
+        workspaces = [launches[row].work if row in launches else 0 for row in draft.rows]
+        out.launches = launches
+        out.plan = plan(draft, nbytes_of(draft.shapes, draft.dtypes), workspaces, places=places)
         chunks = [self.arena.reserve(size["arena_bytes"], context) for size, context in zip(out.plan.arenas, arenas)]
-        out.program, out.addresses = lower(g, rows, shapes, dtypes, out.plan, launches, pinned, chunks, mode, n_forward,
-                                           places)
-        out.contexts = contexts
-        out.graph, out.rows, out.shapes, out.dtypes, out.launches = g, rows, shapes, dtypes, launches
-        out.mode, out.n_forward, out.pinned = mode, n_forward, pinned
-        out.head_grads = [i for i, (e, node) in enumerate(head_grads) if g.row_of[node] in needed]
+        out.program, out.addresses = lower(draft, out.plan, launches, chunks, places)
         return out
 
+    def _make_cache(self, draft):
+        """Memory of its own for what the rows of ``draft.once`` make; the :class:`Watch` over what they are made from,
+        and how many bytes that memory has."""
+        if not draft.once:
+            return None, 0
+        made = [e for row in draft.once for e in draft.outs[row]]
+        roots = {e for row in draft.once for e in draft.ins[row]} - set(made)
+        watch = Watch([draft.pinned[e] for e in sorted(roots)])
+        for row in draft.once:
+            for e in draft.outs[row]:
+                draft.pinned[e] = _nd.empty(draft.shapes[e], draft.dtypes[e], draft.context_of(row) or self.context)
+        return watch, sum([draft.pinned[e].size * _itemsize(draft.pinned[e]) for e in made])
+
     def _contexts(self, g, made_for, n_forward, pinned, head_grads):
-        """(context of every row, number of its arena by row, the arenas' contexts); one context: (None, None, it)."""
+        """(context of every row, the arenas' contexts); where there is one context: (None, [it])."""
         if self.home is None:
-            return None, None, [self.context]
+            return None, [self.context]
         home = {g.nodes[row]: pinned[g.row_ptr[row]].context for row in range(n_forward, len(g.nodes))
                 if g.nodes[row].op is None and g.row_ptr[row] in pinned}
         home.update(self.home)
         for i, (_, node) in enumerate(head_grads):      # those that nothing needs, too: dead nodes read them
             home[node] = self._context_of(self.entries[i][0])
         contexts = contexts_of_rows(g, home, self.context, made_for, n_forward)
-        arenas = list(dict.fromkeys(contexts))
-        return contexts, [arenas.index(c) for c in contexts], arenas
+        return contexts, list(dict.fromkeys(contexts))
 
     def _append_backward(self, g, shapes, dtypes, pinned, keep, made_for):
         """Backward nodes for every wanted gradient, each written into the array that the user bound for it."""
@@ -289,8 +317,19 @@ class Bound:
     def _forward(self, is_train):
         mode = (is_train, True if is_train and self.wants_gradients() else None)
         lowered = self.program(mode)
-        self._run(lowered, 0, lowered.program.boundary)
+        self._run_forward(lowered)
         self.state, self.drawn = mode, lowered.program.rng_state
+
+    def _run_forward(self, lowered, redraw=True):
+        """The forward half; what is prepared from parameters only where one of them has changed."""
+        program, watch = lowered.program, lowered.watch
+        begin = program.once
+        if watch is not None and watch.changed():
+            begin = 0
+            watch.forget()
+        self._run(lowered, begin, program.boundary, redraw)
+        if begin == 0 and watch is not None:
+            watch.note()
 
     def _backward(self, head_grads, is_train):
         forward_train = True if self.state is None else self.state[0]
@@ -313,8 +352,8 @@ class Bound:
             # numbers.
             if self.drawn is not None:
                 lowered.program.rng_state = self.drawn
-            self._run(lowered, 0, lowered.program.boundary, redraw=self.drawn is None)
-        self._run(lowered, lowered.program.boundary, lowered.program.n)
+            self._run_forward(lowered, redraw=self.drawn is None)
+        self._run(lowered, lowered.program.boundary, lowered.program.n, redraw=False)
         self.state = (*mode, "spent")
         for array, req in zip(self.grads, self.reqs):
             if array is not None and req != "null":
@@ -328,25 +367,21 @@ class Bound:
             failed = lowered.program.run(begin, end, redraw)
         except REFERENCE_ERRORS as e:
             self.state = None
-            g, row = lowered.graph, lowered.program.rows[lowered.program.failed_at]
-            node, shapes, dtypes = g.nodes[row], lowered.shapes, lowered.dtypes
-            raise node_error(node, labels_of(node), [f"{shapes[e]} {dtypes[e]}" for e in g.inputs[row]],
-                             f"{type(e).__name__}: {e}") from e
+            raise self._node_error(lowered, lowered.program.failed_at, f"{type(e).__name__}: {e}") from e
         except BaseException:
             self.state = None
             raise
         if failed >= 0:
             self.state = None
-            raise self._kernel_error(lowered, failed)
+            code = lowered.program.failed_code
+            raise self._node_error(lowered, failed, CODES.get(code, f"kernel error {code}"))
         for array in self.outputs:
             array.touched()
 
-    def _kernel_error(self, lowered, at):
-        g, row = lowered.graph, lowered.program.rows[at]
-        node = g.nodes[row]
-        code = lowered.program.failed_code
-        return node_error(node, labels_of(node), [f"{lowered.shapes[e]} {lowered.dtypes[e]}" for e in g.inputs[row]],
-                          CODES.get(code, f"kernel error {code}"))
+    def _node_error(self, lowered, at, text):
+        draft, row = lowered.draft, lowered.program.rows[at]
+        node = draft.nodes[row]
+        return node_error(node, labels_of(node), [f"{draft.shapes[e]} {draft.dtypes[e]}" for e in draft.ins[row]], text)
 
     # -- monitoring -------------------------------------------------------------------------------------------------
 
@@ -365,22 +400,21 @@ class Bound:
         return self._alone(self._forward_monitored, is_train)
 
     def _forward_monitored(self, is_train):
-        if ("monitored", is_train) not in self.programs:
+        if is_train not in self.monitored:
             entries = {}
-            lowered = self._lower((is_train, None), entries)
-            self.programs["monitored", is_train] = (lowered, entries)
-        lowered, entries = self.programs["monitored", is_train]
+            self.monitored[is_train] = self._lower((is_train, None), entries), entries
+        lowered, entries = self.monitored[is_train]
         self._run(lowered, 0, lowered.program.n)
         self.state, self.drawn = (is_train, None), lowered.program.rng_state
-        g = lowered.graph
+        draft = lowered.draft
         out = []
-        for row, node in enumerate(g.nodes):
+        for row, node in enumerate(draft.nodes):
             if node.op is None:
                 continue
-            for label, (child, i), e in zip(input_labels(node), node.inputs, g.inputs[row]):
+            for label, (child, i), e in zip(input_labels(node), node.inputs, draft.ins[row]):
                 out.append((child, i, duplicate(entries[e]), node, label))
-            for i in range(node.n_out):
-                out.append((node, i, duplicate(entries[g.row_ptr[row] + i]), None, None))
+            for i, e in enumerate(draft.outs[row]):
+                out.append((node, i, duplicate(entries[e]), None, None))
         return out
 
     # -- telling ----------------------------------------------------------------------------------------------------
@@ -399,8 +433,9 @@ class Bound:
         lowered = self.program(self.mode_named(mode))
         p = lowered.plan
         out = self._bytes(p.entry_bytes, p.lower_bound, p.workspace_bytes, p.arena_bytes, None)
-        if lowered.contexts is not None:
-            arenas = list(dict.fromkeys(lowered.contexts))
+        out["prepared"] = lowered.cached_bytes
+        if lowered.draft.contexts is not None:
+            arenas = list(dict.fromkeys(lowered.draft.contexts))
             out["contexts"] = {
                 str(c): self._bytes(a["entry_bytes"], a["lower_bound"], a["workspace_bytes"], a["arena_bytes"], c)
                 for c, a in zip(arenas, p.arenas)}

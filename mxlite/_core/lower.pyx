@@ -12,10 +12,12 @@ from .select import reference_call, select
 
 
 class Lowered:
-    """A program with what `explain` and `memory_plan` tell of it: one row an instruction or elided node."""
+    """A program with what `explain` and `memory_plan` tell of it: one row an instruction or elided node.
 
-    __slots__ = ("program", "plan", "graph", "rows", "shapes", "dtypes", "launches", "addresses", "mode",
-                 "n_forward", "head_grads", "pinned", "contexts")
+    ``watch`` looks after the arrays whose change makes the rows of ``draft.once`` run again; None where there are none.
+    """
+
+    __slots__ = ("program", "plan", "draft", "launches", "addresses", "mode", "head_grads", "watch", "cached_bytes")
 
 
 def nbytes_of(shapes, dtypes):
@@ -29,19 +31,18 @@ def nbytes_of(shapes, dtypes):
     return out
 
 
-def launches_for(g, rows, shapes, dtypes):
-    """row -> :class:`Launch` of every operator node."""
-    out, threads = {}, cpu.get_threads()
-    for row in rows:
-        node = g.nodes[row]
+def launches_for(draft):
+    """row -> :class:`Launch` of every operator node that runs."""
+    out, threads, shapes, dtypes = {}, cpu.get_threads(), draft.shapes, draft.dtypes
+    for row in draft.rows:
+        node = draft.nodes[row]
         if node.op is None:
             continue
-        first, ins = g.row_ptr[row], g.inputs[row]
-        in_dtypes = [dtypes[e] for e in ins]
-        out_dtypes = dtypes[first:first + node.n_out]
+        ins, outs = draft.ins[row], draft.outs[row]
+        in_dtypes, out_dtypes = [dtypes[e] for e in ins], [dtypes[e] for e in outs]
         lead = (in_dtypes or out_dtypes)[0]
         try:
-            out[row] = select(node.op, node.p, [shapes[e] for e in ins], shapes[first:first + node.n_out], in_dtypes,
+            out[row] = select(node.op, node.p, [shapes[e] for e in ins], [shapes[e] for e in outs], in_dtypes,
                               out_dtypes, threads, ITEMSIZE[lead])
         except Exception as e:
             raise node_error(node, labels_of(node), [f"{shapes[e]} {dtypes[e]}" for e in ins],
@@ -49,28 +50,27 @@ def launches_for(g, rows, shapes, dtypes):
     return out
 
 
-def lower(g, rows, shapes, dtypes, plan, launches, pinned, arenas, mode, n_forward, places=None):
-    """The :class:`Program` for the nodes `rows`.
+def lower(draft, plan, launches, arenas, places=None):
+    """(:class:`Program`, address by entry) for a planned draft.
 
-    `mode`: is_train of the forward and of the backward half; a backward node that draws its forward node's random
-    numbers again runs in that node's mode. `pinned`: entry id -> array that holds it. `arenas`: the arrays that
-    the plan's offsets count from, and `places`: row -> which of them it uses; None: there is one. Views whose memory is
-    their input's become no instruction at all.
+    A backward node that draws its forward node's random numbers again runs in that node's mode. `arenas`: the arrays
+    that the plan's offsets count from, and `places`: row -> which of them it uses; None: there is one. Views whose
+    memory is their input's become no instruction at all.
     """
     bases = [arena.address for arena in arenas]
+    shapes, dtypes, pinned, mode = draft.shapes, draft.dtypes, draft.pinned, draft.train
     address, owner = {}, {}             # owner: the array whose memory an entry lies in
     for e, array in pinned.items():
         address[e], owner[e] = array.address, array
-    steps, kept_rows, boundary = [], [], None
+    steps, boundary, n_once, once = [], None, 0, set(draft.once)
     rng_ids = {}
-    for step, row in enumerate(rows):
-        node = g.nodes[row]
+    for row in draft.rows:
+        node = draft.nodes[row]
         if node.op is None:
             continue
-        first, ins = g.row_ptr[row], g.inputs[row]
+        ins, outs, backward = draft.ins[row], draft.outs[row], draft.backward[row]
         taken = plan.inplace.get(row, {})
-        for i in range(node.n_out):
-            e = first + i
+        for i, e in enumerate(outs):
             if e in address:
                 continue
             if plan.block_of[e] >= 0:
@@ -81,14 +81,14 @@ def lower(g, rows, shapes, dtypes, plan, launches, pinned, arenas, mode, n_forwa
             else:
                 address[e] = 0
         views = node.op.view(node.p) if callable(node.op.view) else node.op.view
-        if node.n_out == 1 and 0 in views and address[first] == address[ins[views[0]]]:
+        if len(outs) == 1 and 0 in views and address[outs[0]] == address[ins[views[0]]]:
             continue
-        if boundary is None and row >= n_forward:
+        if boundary is None and backward:
             boundary = len(steps)
         launch = launches[row]
-        is_train = bool(mode[0] if row < n_forward or node.rng_of is not None else mode[1])
+        is_train = bool(mode[1] if backward and node.rng_of is None else mode[0])
         in_specs = [(address[e], shapes[e], FLAG[dtypes[e]]) for e in ins]
-        out_specs = [(address[first + i], shapes[first + i], FLAG[dtypes[first + i]]) for i in range(node.n_out)]
+        out_specs = [(address[e], shapes[e], FLAG[dtypes[e]]) for e in outs]
         rng_id = None
         if node.op.random:
             origin = node if node.rng_of is None else node.rng_of
@@ -98,14 +98,14 @@ def lower(g, rows, shapes, dtypes, plan, launches, pinned, arenas, mode, n_forwa
             kernel = reference_call(
                 node.op, node.p, np, [view_at(a, s, dtypes[e], owner.get(e)) for (a, s, _), e in zip(in_specs, ins)],
                 [dtypes[e] for e in ins],
-                [view_at(a, s, dtypes[first + i], owner.get(first + i)) if a or 0 in s else None
-                 for i, (a, s, _) in enumerate(out_specs)],
-                dtypes[first:first + node.n_out], is_train, rng_id or 0, n_aux(node))
+                [view_at(a, s, dtypes[e], owner.get(e)) if a or 0 in s else None
+                 for (a, s, _), e in zip(out_specs, outs)],
+                [dtypes[e] for e in outs], is_train, rng_id or 0, n_aux(node))
         work = 0
         if row in plan.workspace:
             work = bases[0 if places is None else places[row]] + plan.workspace[row]
-        steps.append((row, kernel, in_specs, out_specs, launch.args, launch.scalars, work, rng_id,
-                      is_train))
-    program = Program(steps, [list(arenas), list(pinned.values()), g], cpu.get_threads(),
-                      len(steps) if boundary is None else boundary)
+        n_once += row in once
+        steps.append((row, kernel, in_specs, out_specs, launch.args, launch.scalars, work, rng_id, is_train))
+    program = Program(steps, [list(arenas), list(pinned.values()), list(draft.nodes)], cpu.get_threads(),
+                      len(steps) if boundary is None else boundary, n_once)
     return program, address

@@ -6,7 +6,7 @@ an input that dies at that node. A block lives from the step that writes it to t
 entries. Blocks that are alive together get disjoint ranges of one arena; entries bound to outside arrays (arguments,
 gradients, outputs) are *pinned*: they are nobody's in-place target and take no arena bytes.
 """
-from mxlite._core.graph cimport Indexed, Node
+from mxlite._core.graph cimport Node
 
 cdef enum:
     ALIGN = 64
@@ -36,37 +36,36 @@ def candidates(claim):
     return (claim,) if isinstance(claim, int) else tuple(claim)
 
 
-def plan(Indexed g, list rows, list nbytes, pinned, list workspaces, allow_inplace=True, list places=None):
-    """Plan the memory of the nodes `rows` of `g`, run in that order.
+def plan(draft, list nbytes, list workspaces, allow_inplace=True, list places=None):
+    """Plan the memory of the :class:`Draft` `draft`, whose ``pinned`` entries live in outside memory.
 
-    `nbytes`: bytes of every entry. `pinned`: entry ids that live in outside memory. `workspaces`: bytes of scratch by
-    position in `rows`. `places`: row -> number of the arena that its outputs go into; None: there is one. Returns a
-    :class:`Plan`.
+    `nbytes`: bytes of every entry. `workspaces`: bytes of scratch by position in ``draft.rows``. `places`: row ->
+    number of the arena that its outputs go into; None: there is one. Returns a :class:`Plan`.
     """
-    cdef int step, row, i, first, b, n_steps = len(rows)
+    cdef list rows = draft.rows, all_ins = draft.ins, all_outs = draft.outs, nodes = draft.nodes, outs, ins
+    cdef int step, row, i, b, n_steps = len(rows), n_entries = len(nbytes)
     cdef Node node
-    cdef list last = [-1] * g.row_ptr[-1], block_of = [-1] * g.row_ptr[-1]
+    cdef list last = [-1] * n_entries, block_of = [-1] * n_entries
     cdef list birth = [], size = [], home = []
     cdef list death = []        # block -> last step that any of its entries is read
     cdef dict inplace = {}
-    pinned = set(pinned)
+    pinned = set(draft.pinned)
     for step in range(n_steps):
-        for e in <list>g.inputs[<int>rows[step]]:
+        for e in <list>all_ins[<int>rows[step]]:
             last[e] = step
     # Entries whose memory is somebody else's: a view of a pinned entry is pinned with it.
     held = set(pinned)
     for step in range(n_steps):
         row = rows[step]
-        node = <Node>g.nodes[row]
-        first = g.row_ptr[row]
+        node = <Node>nodes[row]
         if node.op is None:
             continue
-        ins = g.inputs[row]
+        ins, outs = all_ins[row], all_outs[row]
         taken = {}
         views = node.op.view(node.p) if callable(node.op.view) else node.op.view
         claims = node.op.inplace(node.p) if callable(node.op.inplace) else node.op.inplace
-        for i in range(node.n_out):
-            e = first + i
+        for i in range(len(outs)):
+            e = outs[i]
             if e in pinned:
                 continue
             if last[e] < 0 and i >= node.n_visible:
@@ -97,7 +96,7 @@ def plan(Indexed g, list rows, list nbytes, pinned, list workspaces, allow_inpla
                     # Every place where the block is read here must allow the overwrite, and none be taken already.
                     if any([block_of[o] == b and j not in allowed for j, o in enumerate(ins)]):
                         continue
-                    if b in [block_of[first + j] for j in taken]:
+                    if b in [block_of[outs[j]] for j in taken]:
                         continue
                     block_of[e] = b
                     death[b] = max(last[e], step)

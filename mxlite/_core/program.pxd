@@ -18,6 +18,7 @@ cdef class Program:
     cdef mxl_rng rng
     cdef readonly int n
     cdef public int boundary
+    cdef readonly int once           # so many instructions in front prepare what a change of parameters makes stale
     cdef readonly int64_t work       # elements touched: decides whether the GIL is released
     cdef readonly bint random
     cdef readonly list rows          # instruction -> node row

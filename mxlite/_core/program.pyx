@@ -52,15 +52,16 @@ cdef class Program:
     def __cinit__(self):
         self.code, self.tensors, self.scalars = NULL, NULL, NULL
 
-    def __init__(self, list steps, list keep, int threads, int boundary):
+    def __init__(self, list steps, list keep, int threads, int boundary, int once=0):
         """`steps`: (row, capsule or callable, ins, outs, args, scalars, work address, rng_id, is_train); ins and outs
-        are (address, shape, dtype flag), address 0 for an output that nobody reads. `keep` holds the memory alive."""
+        are (address, shape, dtype flag), address 0 for an output that nobody reads. `keep` holds the memory alive. The first
+        `once` instructions prepare what the others read again and again."""
         cdef int64_t looked = 0
         cdef int looked_at = 0
         cdef int i = 0, j, total = 0, n_scalars = 0
         cdef Instruction* ins
         cdef mxl_tensor* t
-        self.n, self.boundary, self.rows, self.keep = len(steps), boundary, [], [keep, steps]
+        self.n, self.boundary, self.once, self.rows, self.keep = len(steps), boundary, once, [], [keep, steps]
         for step in steps:
             total += len(step[2]) + len(step[3])
             n_scalars += len(step[5])
@@ -133,13 +134,13 @@ cdef class Program:
         return rc
 
     cpdef int run(self, int begin, int end, bint redraw=True) except -2:
-        """Run instructions `begin` to `end`; with `redraw` False a run from the start draws the same random numbers
-        as the last one. Returns -1, or the number of the instruction that failed with a kernel code
+        """Run instructions `begin` to `end`; a run from the start draws new random numbers, with `redraw` False those
+        of the last one. Returns -1, or the number of the instruction that failed with a kernel code
         (``failed_code``); raises what a Python-written operator raised, ``failed_at`` says where."""
         cdef int at = 0, rc
         if begin >= end:
             return -1
-        if self.random and begin == 0 and redraw:
+        if self.random and begin <= self.once and redraw:
             self.rng = next_step()
         if self.releases:
             with nogil:

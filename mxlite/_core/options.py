@@ -1,0 +1,47 @@
+"""Options that change how things are computed: ``mx.runtime.set_option``. Whoever plans ahead asks for the ``epoch``."""
+from ..ops import settings
+from . import cpu
+
+HELP = {
+    "winograd": "3x3 convolutions of stride 1 by Winograd's F(4x4, 3x3) where it wins; off: about a tenth of the "
+                "rounding error",
+    "fuse": "several nodes of a bound graph run as one kernel: convolution with bias, addition and activation, "
+            "BatchNorm with addition and activation, chains of element-wise operators",
+    "fold": "at inference, BatchNorm behind a convolution or a FullyConnected becomes part of its weights",
+    "prepare": "at inference, weights are packed or transformed once and kept until somebody writes into them",
+    "unroll": "unrolled recurrent cells are recognised: one kernel for a cell's gates, one matrix product for the steps "
+              "of a sequence",
+}
+on_change = []          # called after an option was set: what was planned before is void
+_changes = 0
+
+
+def epoch():
+    """A value that is another one after any option, or the instruction-set level, was changed."""
+    return _changes, cpu.get_isa()
+
+
+def get(name):
+    """The option's value. KeyError, with the names that there are, for an unknown one."""
+    check(name)
+    return getattr(settings, name)
+
+
+def set(name, value):
+    """Set an option to True or False; returns what it was. Executors plan anew at their next run."""
+    global _changes
+    check(name)
+    if not isinstance(value, (bool, int)) or value not in (0, 1):
+        raise TypeError(f"option {name!r} is on or off (True or False), not {value!r}")
+    before = getattr(settings, name)
+    if bool(value) != before:
+        setattr(settings, name, bool(value))
+        _changes += 1
+        for call in on_change:
+            call()
+    return before
+
+
+def check(name):
+    if name not in HELP:
+        raise KeyError(f"there is no option {name!r}; there are {', '.join(HELP)}")

@@ -1,0 +1,17 @@
+"""Switches that change how a call is computed, never what it means: read when a call is planned or a program lowered.
+
+``mx.runtime.set_option`` writes them, and says what each of them does; whoever writes them otherwise must also let go
+of what was planned before. ``MXLITE_OFF``, a list of names, turns some off from the start.
+"""
+import os
+
+winograd = True
+fuse = True
+fold = True
+prepare = True
+unroll = True
+
+for _name in filter(None, os.environ.get("MXLITE_OFF", "").replace(" ", "").split(",")):
+    if _name not in ("winograd", "fuse", "fold", "prepare", "unroll"):
+        raise ValueError(f"MXLITE_OFF={_name!r}: there is no such option; there are winograd, fuse, fold, prepare, unroll")
+    globals()[_name] = False
