@@ -1,145 +1,121 @@
-"""One library's side of a benchmark: reads a job's number from stdin, answers with seconds a repetition, one line each.
+"""One library's side of the benchmarks: builds jobs and times them, as `workers.py` asks.
 
-    python worker.py mxlite|mxnet|torch
+    python worker.py mxlite|mxnet|torch|numpy
 """
+import importlib
 import json
+import os
 import sys
 import time
 
+try:
+    import resource
+except ImportError:         # Windows
+    resource = None
 
-def load(library):
-    """The library, as ``mx`` (or torch itself)."""
-    if library == "mxlite":
-        import mxlite
-        return mxlite
-    if library == "mxnet":
+THREADS = int(os.environ.get("BENCH_THREADS", "1"))
+BUDGET = float(os.environ.get("BENCH_BUDGET", "0.03"))      # seconds that a repetition of a short job is filled up to
+# Processor time where one thread works: others on the machine do not disturb it.
+CLOCK = time.process_time if os.environ.get("BENCH_CLOCK") == "cpu" else time.perf_counter
+
+
+def load(name):
+    """The library, as ``mx`` (or torch or numpy itself), told its number of threads."""
+    if name == "mxnet":
         import numpy
         numpy.bool = bool           # MXNet 1.9.1 wants the alias that NumPy 1.24 dropped
-        import mxnet
-        return mxnet
-    import torch
-    return torch
+    library = importlib.import_module(name)
+    if name == "torch":
+        library.set_num_threads(THREADS)
+        library.set_grad_enabled(False)
+    return library
 
 
-RECORDED = ("recorded chain of 21, 8 elements", "recorded perceptron 3 x 64, batch 32")
+class Repetition:
+    """A job's way of being run: called as often as fill `BUDGET`, with `before` outside the time."""
+
+    def __init__(self, step):
+        self.run, self.before = step if isinstance(step, tuple) else (step, None)
+        self.calls = 1
+        self.once()
+        spent = self.once()
+        while self.before is None and spent < BUDGET / 4 and self.calls < 1 << 20:
+            self.calls *= 2
+            spent = self.once()
+        self.calls = max(1, int(self.calls * BUDGET / max(spent, 1e-9)))
+
+    def once(self):
+        if self.before is None:
+            began = CLOCK()
+            for _ in range(self.calls):
+                self.run()
+            return CLOCK() - began
+        spent = 0.0
+        for _ in range(self.calls):
+            self.before()
+            began = CLOCK()
+            self.run()
+            spent += CLOCK() - began
+        return spent
+
+    def value(self):
+        if self.calls > 1:          # caches and threads warm, as in a loop; a long job warms itself
+            calls, self.calls = self.calls, max(1, self.calls // 8)
+            self.once()
+            self.calls = calls
+        return self.once() / self.calls
 
 
-def small_jobs(library, lib):
-    """name -> (function, calls inside one repetition): tiny work, so that what is timed is the library's own cost."""
-    if library == "torch":
-        lib.set_grad_enabled(False)
-        x, y, m = lib.ones(8), lib.ones(8), lib.ones(8, 8)
-        relu, exp, total, mm = lib.relu, lib.exp, lib.sum, lib.mm
-        return {"relu(x), 8 elements": (lambda: relu(x), 1), "x + y, 8 elements": (lambda: x + y, 1),
-                "x * 2.5, 8 elements": (lambda: x * 2.5, 1), "exp(x), 8 elements": (lambda: exp(x), 1),
-                "sum(x, axis=0), 8 elements": (lambda: total(x, dim=0), 1), "dot, 8x8": (lambda: mm(m, m), 1),
-                **recorded_torch(lib)}
-    nd, sym = lib.nd, lib.sym
-    x, y, m = nd.ones((8,)), nd.ones((8,)), nd.ones((8, 8))
-    relu, exp, total, mm = nd.relu, nd.exp, nd.sum, nd.dot
+class Figure:
+    """A job that is a number, not a time."""
 
-    def chain(step):
-        """A forward through 1000 nodes made by `step`."""
-        net = variable = sym.Variable("x")
-        for _ in range(1000):
-            net = step(net, variable)
-        executor = net.bind(lib.cpu(), {"x": x})
-        return lambda: executor.forward(is_train=False)[0].wait_to_read()
+    def __init__(self, number):
+        self.number = number
 
-    def settle(call):
-        """MXNet queues its work: a repetition ends when the result is there."""
-        def run():
-            call().wait_to_read()
-        return run if library == "mxnet" else call
-
-    # Cheap and dear functions, one and two inputs: what a node costs depends on what it computes.
-    nodes = {"relu": lambda net, v: sym.relu(net), "tanh": lambda net, v: sym.tanh(net),
-             "exp": lambda net, v: sym.exp(net), "x * 0.5": lambda net, v: net * 0.5, "x + y": lambda net, v: net + v}
-    calls = {"relu(x), 8 elements": (settle(lambda: relu(x)), 1), "x + y, 8 elements": (settle(lambda: x + y), 1),
-            "x * 2.5, 8 elements": (settle(lambda: x * 2.5), 1), "exp(x), 8 elements": (settle(lambda: exp(x)), 1),
-            "sum(x, axis=0), 8 elements": (settle(lambda: total(x, axis=0)), 1), "dot, 8x8": (settle(
-                lambda: mm(m, m)), 1)}
-    return {**calls, **{f"executor node ({k}), 8 elements": (chain(step), 1000) for k, step in nodes.items()},
-            **recorded(lib)}
+    def value(self):
+        return self.number
 
 
-def recorded_torch(torch):
-    """Forward and backward, recorded: a chain of small functions, and three layers of a perceptron."""
-    x = torch.rand(8, requires_grad=True)
-    weights = [torch.rand(64, 64, requires_grad=True) for _ in range(3)]
-    biases = [torch.rand(64, requires_grad=True) for _ in range(3)]
-    data = torch.rand(32, 64)
-
-    def chain():
-        with torch.enable_grad():
-            x.grad = None
-            y = x
-            for _ in range(10):
-                y = torch.relu(y * 2)
-            y.sum().backward()
-
-    def layers():
-        with torch.enable_grad():
-            y = data
-            for w, b in zip(weights, biases):
-                w.grad = b.grad = None
-                y = torch.relu(torch.nn.functional.linear(y, w, b))
-            y.sum().backward()
-    return {RECORDED[0]: (chain, 1), RECORDED[1]: (layers, 1)}
+def build(library, family, name):
+    """{variant: Repetition or Figure} of a case, or a text that says why this library has none."""
+    module = importlib.import_module(f"jobs.{family}")
+    case = next(c for c in module.CASES if c.name == name)
+    kind = library.__name__
+    builder = getattr(module, kind, None) or (getattr(module, "mx", None) if kind in ("mxlite", "mxnet") else None)
+    if builder is None:
+        return f"{kind} has no such job"
+    try:
+        steps = builder(library, *case.spec)
+        if isinstance(steps, str):
+            return steps
+        return {variant: Figure(step) if isinstance(step, (int, float)) else Repetition(step)
+                for variant, step in steps.items()}
+    except Exception as e:          # a library that cannot do it is a row that says so, not the end of the run
+        return f"{type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''}"
 
 
-def recorded(lib):
-    """What `recorded_torch` does, under mx.autograd."""
-    nd, ag = lib.nd, lib.autograd
-    x, data = nd.random.uniform(shape=(8,)), nd.random.uniform(shape=(32, 64))
-    weights = [nd.random.uniform(shape=(64, 64)) for _ in range(3)]
-    biases = [nd.random.uniform(shape=(64,)) for _ in range(3)]
-    for a in [x, *weights, *biases]:
-        a.attach_grad()
-
-    def chain():
-        with ag.record():
-            y = x
-            for _ in range(10):
-                y = nd.relu(y * 2)
-            y = y.sum()
-        y.backward()
-        x.grad.wait_to_read()
-
-    def layers():
-        with ag.record():
-            y = data
-            for w, b in zip(weights, biases):
-                y = nd.relu(nd.FullyConnected(y, w, b, num_hidden=64))
-            y = y.sum()
-        y.backward()
-        weights[0].grad.wait_to_read()
-    return {RECORDED[0]: (chain, 1), RECORDED[1]: (layers, 1)}
-
-
-def measure(function, calls, budget=0.05):
-    """Seconds a call: as many repetitions as fill `budget`, timed as one."""
-    function()
-    n = 1
-    while True:
-        began = time.perf_counter()
-        for _ in range(n):
-            function()
-        spent = time.perf_counter() - began
-        if spent > budget / 4:
-            return spent / n / calls
-        n *= 2
+def pushed_aside():
+    """How often a thread of this process lost its core to somebody else."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw if resource else 0
 
 
 def main():
-    library = sys.argv[1]
     out = sys.stdout
-    sys.stdout = sys.stderr             # libraries print; answers have this pipe to themselves
-    jobs = small_jobs(library, load(library))
-    print(json.dumps(list(jobs)), file=out, flush=True)
+    sys.stdout = sys.stderr         # libraries print; answers have this pipe to themselves
+    library = load(sys.argv[1])
+    print(json.dumps({"version": library.__version__}), file=out, flush=True)
+    jobs = None
     for line in sys.stdin:
-        function, calls = jobs[json.loads(line)]
-        print(json.dumps(measure(function, calls)), file=out, flush=True)
+        request = json.loads(line)
+        if "open" in request:
+            jobs = None             # the last case's memory goes first
+            jobs = build(library, *request["open"])
+            answer = {"skip": jobs} if isinstance(jobs, str) else {"variants": list(jobs)}
+        else:
+            cpu, switches = time.process_time(), pushed_aside()
+            answer = {"value": jobs[request["time"]].value()}
+            answer.update(cpu=time.process_time() - cpu, switches=pushed_aside() - switches)
+        print(json.dumps(answer), file=out, flush=True)
 
 
 if __name__ == "__main__":

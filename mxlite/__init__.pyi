@@ -29,6 +29,7 @@ from . import optimizer as opt
 from . import random
 from . import random as rnd
 from . import registry
+from . import rnn
 from . import runtime
 from . import symbol
 from . import symbol as sym
@@ -52,8 +53,8 @@ __all__ = [
     "AttrScope", "Context", "Executor", "MXNetError", "Monitor", "NDArray", "Symbol", "__version__", "apply",
     "arguments", "attribute", "autograd", "base", "callback", "context", "cpu", "cpu_pinned", "current_context",
     "executor", "explain", "gpu", "init", "initializer", "io", "lr_scheduler", "metric", "mod", "model", "module",
-    "mon", "monitor", "name", "nd", "ndarray", "ops", "opt", "optimizer", "random", "registry", "rnd", "runtime", "sym",
-    "symbol", "test_utils", "visualization", "viz", "waitall",
+    "mon", "monitor", "name", "nd", "ndarray", "ops", "opt", "optimizer", "random", "registry", "rnd", "rnn", "runtime",
+    "sym", "symbol", "test_utils", "visualization", "viz", "waitall",
 ]
 
 _DType: TypeAlias = str | type | np.dtype[Any]

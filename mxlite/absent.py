@@ -12,7 +12,7 @@ _SPARSE = "sparse arrays are not there yet; all arrays are dense"
 _CUSTOM = ("operators written in Python are not there yet; mx.autograd.Function has its own backward, a new operator "
            "is one record (CONTRIBUTING.md)")
 _LOOPS = "control flow in a graph is not there yet; write the loop in Python, unrolled where it makes a symbol"
-_RNN = "recurrent cells are not there yet; unroll the network in Python, BucketingModule takes sentences by length"
+_CONV_RNN = "convolutional cells are not there yet; derive one from mx.rnn.BaseRNNCell"
 _CONTRIB = "the contrib namespace is not there yet: no detection, quantisation, control flow or FFT operators"
 _SPATIAL = "sampling at computed places is not there yet"
 _REGIONS = "operators of object detection are not there yet"
@@ -31,7 +31,7 @@ _MODULES = {
     **dict.fromkeys(("np", "npx", "numpy", "numpy_extension", "np_array", "np_shape", "is_np_array", "is_np_shape",
                      "set_np_shape", "use_np", "use_np_array", "use_np_shape"), _NUMPY),
     **dict.fromkeys(("kv", "kvstore"), _KVSTORE), **dict.fromkeys(("image", "img"), _IMAGE),
-    "rnn": _RNN, "operator": _CUSTOM, "recordio": _RECORDIO, "contrib": _CONTRIB,
+    "operator": _CUSTOM, "recordio": _RECORDIO, "contrib": _CONTRIB,
     "profiler": "the profiler is not there yet; mx.explain shows what a bound graph runs",
     "engine": "there is no asynchronous engine: every call has finished when it returns",
     "onnx": "ONNX is not supported; net.save and mx.nd.save write MXNet's own formats",
@@ -44,7 +44,7 @@ _MODULES = {
 }
 
 _OPERATORS = {
-    "Custom": _CUSTOM, "RNN": _RNN, "cast_storage": _SPARSE,
+    "Custom": _CUSTOM, "cast_storage": _SPARSE,
     **dict.fromkeys(("CTCLoss", "ctc_loss"), _CTC), "ROIPooling": _REGIONS,
     **dict.fromkeys(("BilinearSampler", "GridGenerator", "SpatialTransformer", "Correlation"), _SPATIAL),
     **dict.fromkeys(("_cvimread", "_cvimdecode", "_cvimresize", "_cvcopyMakeBorder", "_imdecode"), _IMAGE),
@@ -58,6 +58,7 @@ _OPERATORS = {
 
 _MEMBERS = {
     "ndarray": _OPERATORS, "symbol": _OPERATORS,
+    "rnn": dict.fromkeys(("BaseConvRNNCell", "ConvRNNCell", "ConvLSTMCell", "ConvGRUCell"), _CONV_RNN),
     "model": {"FeedForward": "it is not there yet; mx.mod.Module trains, scores and predicts"},
     "module": {"SequentialModule": "chains of modules are not there yet; make one symbol of the parts, net2(data=net1)",
                **dict.fromkeys(("PythonModule", "PythonLossModule", "python_module"), _PYTHON_MODULE)},

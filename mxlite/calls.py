@@ -170,9 +170,11 @@ def _parameter_choices(op):
     for k, param in op.params.items():
         setattr(base, k, param.default if type(param.default) is not object else None)
     yield base
+    flags = {k: True for k, param in op.params.items() if isinstance(param.default, bool)}
     for k, param in op.params.items():
         for value in param.choices or ((True, False) if isinstance(param.default, bool) else ()):
             yield base.replace(**{k: value})
+            yield base.replace(**{**flags, k: value})
 
 
 def unknown_argument(record, key):

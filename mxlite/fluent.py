@@ -13,28 +13,26 @@ FLUENT = (
     "swapaxes take tan tanh tile topk transpose trunc zeros_like").split()
 
 
-def install(cls, function_of, exists):
+def install(cls, function_of, exists, make=None):
     """Give `cls` every fluent method whose operator `exists` and that it does not define itself.
 
-    ``function_of(name)`` is the function that the method calls with the object first.
+    ``function_of(name)`` is the function that the method calls with the object first. `make` makes a method of
+    ``(name, cls, function_of, module, docstring, signature)``: a Python function unless given.
     """
     symbolic = cls.__name__ == "Symbol"
     for name in FLUENT:
         if name in vars(cls) or not exists(name):
             continue
-
-        method = _method(name, function_of)
-        method.__qualname__ = f"{cls.__name__}.{name}"
-        method.__doc__ = (f"The operator ``{name}`` with this {cls.__name__.lower()} as its first input; "
-                          f"``help(mx.{'sym' if symbolic else 'nd'}.{name})`` explains the parameters.")
-        method.__signature__ = MethodSignature(name, symbolic)
-        setattr(cls, name, method)
+        doc = (f"The operator ``{name}`` with this {cls.__name__.lower()} as its first input; "
+               f"``help(mx.{'sym' if symbolic else 'nd'}.{name})`` explains the parameters.")
+        setattr(cls, name, (make or _method)(name, cls, function_of, __name__, doc, MethodSignature(name, symbolic)))
 
 
-def _method(name, function_of):
+def _method(name, cls, function_of, module, doc, signature):
     def method(self, *args, **kwargs):
         return function_of(name)(self, *args, **kwargs)
-    method.__name__ = name
+    method.__name__, method.__qualname__, method.__module__ = name, f"{cls.__name__}.{name}", module
+    method.__doc__, method.__signature__ = doc, signature
     return method
 
 

@@ -103,7 +103,8 @@ def check_inference(op, sample, rng):
 def check_gradient(op, sample, rng, eps=1e-6, tol=1e-5):
     """The declared gradient against central differences of the reference, in float64, along one random direction.
 
-    Returns False where there is nothing to check (no gradient, a loss operator, integer inputs, empty arrays)."""
+    Returns False where there is nothing to check (no gradient, or one that says so, a loss operator, integer inputs,
+    empty arrays)."""
     p = op.parse(sample.params)
     in_shapes, _ = complete(op, p, sample.shapes)
     if op.grad is None or op.loss or any(0 in s for s in in_shapes):
@@ -114,7 +115,12 @@ def check_gradient(op, sample, rng, eps=1e-6, tol=1e-5):
     visible = op.n_visible(p)
     dys = [rng.uniform(-1, 1, y.shape) if i < visible else None for i, y in enumerate(ys)]
     F = Eager()
-    grads = op.grad(F, Node(op, p, [x.copy() for x in xs], ys), *dys)
+    try:
+        grads = op.grad(F, Node(op, p, [x.copy() for x in xs], ys), *dys)
+    except NotImplementedError:             # a gradient that says that it has none of its own
+        if not op.name.startswith("_backward"):
+            raise
+        return False
     grads = list(grads) if isinstance(grads, (tuple, list)) else [grads]
     assert len(grads) == len(xs) - n_aux, f"{op.name}: {len(grads)} gradients for {len(xs) - n_aux} inputs"
     steps = [rng.choice([-1.0, 1.0], x.shape) * rng.uniform(0.5, 1, x.shape) if g is not None and i not in sample.index
@@ -135,6 +141,10 @@ def check_gradient(op, sample, rng, eps=1e-6, tol=1e-5):
     assert abs(numeric - declared) <= tol * scale, \
         f"{op.name}({sample}): declared gradient {declared}, differences say {numeric}"
     return True
+
+
+# Winograd's convolutions mix the outputs of a tile: a small one is as accurate as the largest.
+BY_LARGEST = ("Convolution", "Deconvolution", "_conv_dgrad", "_conv_wgrad")
 
 
 def check_kernel(op, sample, rng, dtype="float32", isa=None, threads=1, rtol=2e-5, atol=1e-5):
@@ -167,6 +177,8 @@ def check_kernel(op, sample, rng, dtype="float32", isa=None, threads=1, rtol=2e-
     finally:
         cpu.set_isa(level)
     assert rc == 0, f"{op.name}({sample}): kernel returned {rc}"
+    if op.name in BY_LARGEST and want[0].size:
+        atol = atol * max(1, np.abs(want[0]).max())
     for g, w in zip(got, want):
         tol = dict(rtol=rtol, atol=atol) if g.dtype == np.float32 else dict(rtol=1e-9, atol=1e-10) \
             if g.dtype == np.float64 else dict(rtol=0, atol=0)

@@ -44,7 +44,9 @@ rm -f "$work"/asan.*
 
 "$work/env/bin/python" -m pytest -q -p no:cacheprovider --maxfail=20 tests/test_ops.py tests/test_kernels_*.py \
     tests/test_autograd*.py tests/test_ndarray*.py tests/test_lifetime.py tests/test_placement.py tests/test_executor.py \
-    -k "not learns and not long_chains and not cross_processes"
+    tests/test_fuse.py tests/test_chains.py tests/test_rewrite_*.py tests/test_rnn.py tests/test_versions.py \
+    tests/test_arena.py tests/test_storage.py tests/test_small_calls.py tests/test_calls.py tests/test_module*.py \
+    -k "not learns and not long_chains and not cross_processes and not in_moments and not becomes_a_number"
 status=$?
 # Random calls, one process an operator: what kills one is told and the others run.
 for op in $("$work/env/bin/python" -c "from mxlite.ops import RECORDS; print(*sorted(RECORDS))"); do

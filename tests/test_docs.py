@@ -51,8 +51,18 @@ def test_examples(path, tmp_path, monkeypatch):
     finally:
         mx.runtime.set_isa(isa)
         mx.runtime.set_threads(threads)
+        for name in mx.runtime.options():
+            mx.runtime.set_option(name, True)
     assert count >= 5
     assert not wrong, wrong
+
+
+def test_options_on_the_page_are_the_options():
+    text = (REPOSITORY / "docs/api/runtime.md").read_text()
+    assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == list(mx.runtime.options())
+    table = (REPOSITORY / "docs/environment.md").read_text()
+    row = next(line for line in table.splitlines() if line.startswith("| `MXLITE_OFF`"))
+    assert re.findall(r"`(\w+)`", row.split(" | ")[2]) == list(mx.runtime.options())
 
 
 def test_the_runner_sees_a_wrong_output():
@@ -63,7 +73,8 @@ def test_the_runner_sees_a_wrong_output():
 
 def test_which_pages_have_examples():
     names = {p.relative_to(REPOSITORY).as_posix() for p in WITH_EXAMPLES}
-    assert {"docs/numbers.md", *(f"docs/api/{n}.md" for n in API), *(f"docs/{n}.md" for n in DIFFERENCES)} <= names
+    pages = [*(f"api/{n}" for n in (*API, "autograd", "rnn", "runtime")), "numbers", *DIFFERENCES]
+    assert {f"docs/{n}.md" for n in pages} <= names
 
 
 # -- completeness -------------------------------------------------------------------------------------------------
@@ -81,7 +92,8 @@ def test_every_public_member_is_on_its_page(page):
 
 
 @pytest.mark.parametrize("page, module", [("context", "context"), ("autograd", "autograd"), ("ndarray", "nd"),
-                                          ("symbol", "sym"), ("ndarray", "random")])
+                                          ("symbol", "sym"), ("ndarray", "random"), ("rnn", "rnn"),
+                                          ("runtime", "runtime")])
 def test_every_function_is_on_its_page(page, module):
     text = (REPOSITORY / f"docs/api/{page}.md").read_text()
     named = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`\n]+)`", text))))
@@ -92,10 +104,11 @@ def test_every_function_is_on_its_page(page, module):
     assert len(ours) >= 5 and not missing, f"docs/api/{page}.md does not name {missing}"
 
 
-@pytest.mark.parametrize("page", [*API, "autograd"])
+@pytest.mark.parametrize("page", [*API, "autograd", "rnn", "runtime"])
 def test_what_the_tables_name_exists(page):
     """Every name in the first column of a page's tables is a member of its class, or a function of mxlite."""
-    places = [API.get(page, mx.nd.NDArray), mx.nd, mx.sym, mx.context, mx.autograd, mx.nd.random, mx.Executor, mx]
+    places = [API.get(page, mx.nd.NDArray), mx.nd, mx.sym, mx.context, mx.autograd, mx.nd.random, mx.Executor, mx,
+              *{"rnn": [mx.rnn, mx.rnn.FusedRNNCell], "runtime": [mx.runtime]}.get(page, ())]
     bound = mx.sym.Variable("x").simple_bind(mx.cpu(), x=(1,))              # some members are made with the object
     importlib.import_module("mxlite.svg_plan")
     names = []
@@ -109,7 +122,8 @@ def test_what_the_tables_name_exists(page):
         at = [bound, mx.cpu(), *places]
         for part in name.split("."):
             at = [getattr(a, part) for a in at if hasattr(a, part)]
-        assert at or hasattr(builtins, name), f"docs/api/{page}.md names {name}, which does not exist"
+        known = at or hasattr(builtins, name) or name in mx.runtime.options()
+        assert known, f"docs/api/{page}.md names {name}, which does not exist"
 
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")

@@ -27,7 +27,7 @@ def test_what_is_known_to_be_missing_is_missing(package, name):
 @pytest.mark.parametrize("expression, reason", [
     ("mx.gluon", "Gluon is not part of mxlite; networks are symbols"), ("mx.kv", "Module adds gradients"),
     ("mx.nd.contrib", "contrib namespace is not there yet"), ("mx.sym.sparse", "sparse arrays are not there yet"),
-    ("mx.nd.image", "images is not there yet"), ("mx.sym.RNN", "recurrent cells are not there yet"),
+    ("mx.nd.image", "images is not there yet"), ("mx.rnn.ConvLSTMCell", "convolutional cells are not there yet"),
     ("mx.sym.op.Custom", "operators written in Python"), ("mx.nd._internal._cvimread", "images is not there yet"),
     ("mx.sym._internal._foreach", "control flow"), ("mx.model.FeedForward", "mx.mod.Module trains"),
     ("mx.mod.SequentialModule", "chains of modules"), ("mx.mod.PythonModule", "derive from mx.mod.BaseModule"),
@@ -41,7 +41,8 @@ def test_reasons(expression, reason):
 
 @pytest.mark.parametrize("statement, reason", [
     ("import mxlite.gluon", "mxlite.gluon': Gluon is not part"), ("from mxlite import gluon", "Gluon is not part"),
-    ("import mxlite.gluon.nn as nn", "Gluon is not part"), ("import mxlite.rnn", "recurrent cells"),
+    ("import mxlite.gluon.nn as nn", "Gluon is not part"),
+    ("from mxlite.rnn import ConvRNNCell", "convolutional cells"),
     ("from mxlite import recordio", "RecordIO"), ("from mxlite.ndarray import contrib", "contrib namespace"),
     ("from mxlite.symbol.contrib import foreach", "contrib namespace"),
     ("from mxlite.io import ImageRecordIter", "RecordIO")])

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from mxlite.ops.record import RECORDS, REGISTRY
 
+from . import guard_pages
 from .kernel_calls import call
 
 EINDEX = 2
@@ -223,3 +224,58 @@ def test_nan_sorts_as_the_largest():
     literal("topk", [x], {"k": 3}, [1, 4, 2])
     assert RECORDS["argsort"].ref(np, RECORDS["argsort"].parse({"is_ascend": False}),
                                   np.float32(x[0])).tolist() == [1, 4, 2, 0, 3]
+
+
+# -- order ----------------------------------------------------------------------------------------------------------
+def ordered(x, ascend):
+    """Places in order: NaN the largest, equal elements as they come."""
+    n = x.shape[-1]
+    if ascend:
+        return np.argsort(x, -1, kind="stable")
+    return n - 1 - np.argsort(x[..., ::-1], -1, kind="stable")[..., ::-1]
+
+
+@settings(max_examples=150, deadline=None)
+@given(n=st.sampled_from((1, 2, 15, 16, 17, 33, 100, 511, 513, 3000)), rows=st.integers(1, 5),
+       inner=st.sampled_from((1, 3)),
+       dtype=st.sampled_from(("float32", "float64", "int32", "int64", "uint8", "int8")), ascend=st.booleans(),
+       coarse=st.booleans(), part=st.sampled_from((0, 1, 2, 7, 60)), threads=st.sampled_from((1, 2)))
+def test_sort_and_topk(n, rows, inner, dtype, ascend, coarse, part, threads):
+    rng = np.random.default_rng(n + rows)
+    shape = rows, inner, n
+    x = rng.integers(-4 if dtype != "uint8" else 0, 4, shape) if coarse else rng.normal(size=shape) * 50
+    x = x.astype(dtype)
+    if x.dtype.kind == "f":
+        for v in (np.nan, np.inf, -np.inf, -0.0, 0.0, np.finfo(dtype).tiny / 4):
+            x[rng.random(x.shape) < 0.04] = v
+        x[rng.random(x.shape) < 0.02] = np.copysign(np.nan, -1)
+    elif dtype.startswith("int"):
+        x[rng.random(x.shape) < 0.05] = np.iinfo(dtype).min
+        x[rng.random(x.shape) < 0.05] = np.iinfo(dtype).max
+    want = ordered(x, ascend)
+    data = np.ascontiguousarray(np.moveaxis(x, -1, 1))          # the axis in the middle
+    k = min(part, n) or n
+    (values, places), rc = call(REGISTRY["topk"], [data], dict(axis=1, k=k, ret_typ="both", is_ascend=ascend,
+                                                               dtype="int32"), None, threads)
+    assert rc == 0
+    np.testing.assert_array_equal(np.moveaxis(places, 1, -1), want[..., :k])
+    np.testing.assert_array_equal(np.moveaxis(values, 1, -1), np.take_along_axis(x, want[..., :k], -1))
+    mask = call(REGISTRY["topk"], [data], dict(axis=1, k=k, ret_typ="mask", is_ascend=ascend), None, threads)[0][0]
+    assert (mask.sum(1) == k).all()
+    np.testing.assert_array_equal(np.take_along_axis(np.moveaxis(mask, 1, -1), want[..., :k], -1), 1)
+    (values, places), rc = call(REGISTRY["sort"], [data], dict(axis=1, is_ascend=ascend), None, threads)
+    np.testing.assert_array_equal(np.moveaxis(places, 1, -1), want)
+    np.testing.assert_array_equal(np.moveaxis(values, 1, -1), np.take_along_axis(x, want, -1))
+
+
+@pytest.mark.parametrize("width", (1, 3, 7, 8, 15, 16, 17, 31, 33, 50, 64, 70, 200))
+@pytest.mark.parametrize("dtype", ("float32", "float64"))
+def test_gather_touches_nothing_outside(width, dtype):
+    op, rng = RECORDS["Embedding"], np.random.default_rng(2)
+    p = op.parse({"input_dim": 9, "output_dim": width})
+    index, weight = rng.integers(-3, 12, 300).astype(dtype), rng.normal(size=(9, width)).astype(dtype)
+    args = op.launch(p, [index.shape, weight.shape], [(300, width)])
+    for isa in (0, 1, 2):
+        for at_end in (True, False):
+            got = guard_pages.run("index.embedding", [index, weight], args, [(300, width)], 0, isa, 1, at_end)[0]
+            np.testing.assert_array_equal(got, weight[np.clip(index.astype(int), 0, 8)])

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from mxlite._core import cpu, kernelcall, kernels
 from mxlite.ops.record import RECORDS, REGISTRY
 
+from . import guard_pages
 from .kernel_calls import call
 
 DTYPES = ("uint8", "float16", "float32", "float64")
@@ -247,3 +248,29 @@ def test_reshape_codes(params, data, want):
 def test_inference_backwards(name, params, ins, outs, want):
     op = RECORDS[name]
     assert op.infer(op.parse(params), ins, outs)[0] == want
+
+
+@pytest.mark.parametrize("width", (63, 64, 65, 127, 255, 256, 257, 300, 1031))
+def test_rows_touch_nothing_outside(width):
+    """Copies of whole rows, whose ends do not fill vectors; an access outside would end the process."""
+    x = numbers((3, 5, width), "float32")
+    transpose, concat = RECORDS["transpose"], RECORDS["Concat"]
+    p, q = transpose.parse({"axes": (1, 0, 2)}), concat.parse({"dim": 1})
+    for isa in (0, 1, 2):
+        for at_end in (True, False):
+            got = guard_pages.run("movement.strided", [x], transpose.launch(p, [x.shape], [(5, 3, width)]),
+                                  [(5, 3, width)], 0, isa, 1, at_end)[0]
+            np.testing.assert_array_equal(got, x.transpose(1, 0, 2))
+            got = guard_pages.run("movement.join", [x, x[:, :2].copy()],
+                                  concat.launch(q, [x.shape, (3, 2, width)], [(3, 7, width)]), [(3, 7, width)], 0,
+                                  isa, 1, at_end)[0]
+            np.testing.assert_array_equal(got, np.concatenate([x, x[:, :2]], 1))
+
+
+@pytest.mark.parametrize("isa", (0, 1, 2))
+def test_copies_that_go_past_the_caches(isa):
+    """Results of more than 16 MiB, in rows that begin anywhere in a line."""
+    x = numbers((61, 67, 1031), "float32")
+    check("transpose", [x], {"axes": (1, 0, 2)}, x.transpose(1, 0, 2), isa, 2)
+    check("Concat", [x, x[:, :1].copy()], {"dim": 1}, np.concatenate([x, x[:, :1]], 1), isa, 2)
+    check("_backward_Concat", [x], {"dim": 1, "sizes": (60, 7)}, [x[:, :60], x[:, 60:]], isa)

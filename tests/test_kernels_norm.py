@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mxlite.ops.fused_norm import FusedBatchNorm, FusedBatchNormBackward
 from mxlite.ops.record import RECORDS
 
-from .kernel_calls import LEVELS, check, check_samples, kernel
+from .kernel_calls import LEVELS, call, check, check_samples, kernel
 
 
 def inputs(shape, axis, dtype="float32", seed=0, scale=1.0, offset=0.0):
@@ -142,3 +143,118 @@ def test_old_name_shows_the_variance():
     assert op.n_visible(p) == 3 and op.n_mxnet_outputs(p) == 3 and len(op.output_names(op.parse({}))) == 3
     with pytest.raises(ValueError, match="two or four axes"):
         op.infer(p, [(2, 3, 4)] + [None] * 4, [None] * 4)
+
+
+# -- with what comes behind it --------------------------------------------------------------------------------------
+class FORWARD(FusedBatchNorm, registered=False):
+    """With the rules that a record needs to be called by itself."""
+
+    def infer(p, ins, outs):
+        return ins, [ins[0], ins[1], ins[1]]
+
+    def infer_dtype(p, ins, outs):
+        return ins, [ins[0]] * 3
+
+
+class BACKWARD(FusedBatchNormBackward, registered=False):
+    """The same."""
+
+    def infer(p, ins, outs):
+        return ins, [ins[0], ins[2], ins[2], ins[0]]
+
+    def infer_dtype(p, ins, outs):
+        return ins, [ins[0]] * 4
+
+
+def agree(op, xs, params, tol, **kw):
+    """Kernel against the float64 reference at every level, with one thread and two; the last one's outputs."""
+    p = op.parse(params)
+    wide = [x.astype("float64") for x in xs]
+    want = [np.asarray(y) for y in op.ref(np, p, *wide, is_train=kw.get("is_train", True))] + wide
+    first = {}
+    for isa in LEVELS:
+        for threads in (1, 2):
+            own = [x.copy() for x in xs]
+            ys, rc = call(op, own, params, isa, threads, **kw)
+            assert rc == 0
+            for i, (got, w) in enumerate(zip(ys + own, want)):
+                np.testing.assert_allclose(got, w, rtol=tol, atol=tol, err_msg=f"{params} part {i} level {isa}")
+                np.testing.assert_array_equal(got, first.setdefault((isa, i), got), err_msg="depends on threads")
+    return ys
+
+
+@settings(max_examples=60, deadline=None)
+@given(shape=st.sampled_from([(3, 2), (5, 70), (2, 3, 7), (1, 2, 65), (4, 5, 3, 11), (9, 33, 49), (2, 3, 2100), (70, 1),
+                              (0, 3, 2), (2, 18, 60), (5, 3, 16)]),
+       act=st.sampled_from([(0, 0, 0), (1, 0, 0), (2, -0.5, 0.75)]), residual=st.booleans(),
+       is_train=st.booleans(), fix_gamma=st.booleans(), dtype=st.sampled_from(["float32", "float64"]))
+def test_epilogue_and_its_gradient(shape, act, residual, is_train, fix_gamma, dtype):
+    tol = 1e-4 if dtype == "float32" else 1e-9
+    xs = inputs(shape, 1, dtype, seed=sum(shape))
+    rng = np.random.default_rng(3)
+    if residual:
+        xs.insert(3, rng.normal(size=shape).astype(dtype))
+    kw = dict(fix_gamma=fix_gamma, eps=0.1)
+    y, mean, inv_std = agree(FORWARD, xs, dict(kw, act=act[0], lo=act[1], hi=act[2], residual=residual), tol,
+                             is_train=is_train)
+    dy = rng.normal(size=shape).astype(dtype)
+    agree(BACKWARD, [dy, xs[0], xs[1], mean, inv_std, y, *xs[-2:]], kw, 10 * tol, is_train=is_train)
+
+
+def test_epilogue_keeps_nan_and_its_gradient_is_that_of_relu():
+    x = np.array([[1, -1, np.nan, 0], [3, -3, 1, 0]], "float32").T.reshape(4, 2)
+    xs = [x, *(np.full(2, v, "float32") for v in (1, 0, 0, 1))]
+    for isa in LEVELS:
+        y, *stats = call(FORWARD, [a.copy() for a in xs], {"act": 1, "eps": 1e-9}, isa, is_train=False)[0]
+        np.testing.assert_allclose(y, [[1, 3], [0, 0], [np.nan, 1], [0, 0]])
+        y = call(FORWARD, [a.copy() for a in xs], {"act": 2, "lo": -0.5, "hi": 2, "eps": 1e-9}, isa,
+                 is_train=False)[0][0]
+        np.testing.assert_allclose(y, [[1, 2], [-0.5, -0.5], [np.nan, 1], [0, 0]])
+        dy = np.full((4, 2), 7, "float32")
+        back = [dy, np.zeros((4, 2), "float32"), xs[1], *stats, np.maximum(x, 0), *xs[3:]]
+        masked = call(BACKWARD, back, {}, isa, is_train=False)[0][3]
+        np.testing.assert_array_equal(masked, [[7, 7], [0, 0], [np.nan, 7], [0, 0]])
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 50), (6, 40)])
+@pytest.mark.parametrize("isa", LEVELS)
+def test_epilogue_in_place_and_unread(shape, isa):
+    rng = np.random.default_rng(4)
+    xs = inputs(shape, 1)
+    xs.insert(3, rng.normal(size=shape).astype("float32"))
+    kw = dict(act=1, residual=True, fix_gamma=False)
+    y, mean, inv_std = call(FORWARD, [x.copy() for x in xs], kw, isa)[0]
+    for target in (0, 3):
+        own = [x.copy() for x in xs]
+        np.testing.assert_array_equal(call(FORWARD, own, kw, isa, into={0: own[target]}, unread=(1, 2))[0][0], y)
+    back = [rng.normal(size=shape).astype("float32"), xs[0], xs[1], mean, inv_std, y, *xs[4:]]
+    want = call(BACKWARD, [b.copy() for b in back], {}, isa)[0]
+    places = (0, 1, 5)
+    for dx in places:
+        for masked in (p for p in places if p != dx):
+            own = [b.copy() for b in back]
+            got = call(BACKWARD, own, {}, isa, into={0: own[dx], 3: own[masked]}, unread=(1, 2))[0]
+            np.testing.assert_array_equal(got[0], want[0])
+            np.testing.assert_array_equal(got[3], want[3])
+    own = [b.copy() for b in back]
+    got = call(BACKWARD, own, {}, isa, unread=(0, 3))[0]
+    np.testing.assert_array_equal(got[1], want[1])
+    got = call(BACKWARD, [b.copy() for b in back], {}, isa, unread=(0,))[0]
+    np.testing.assert_array_equal(got[3], want[3])
+
+
+def test_results_that_go_past_the_caches():
+    """Large ones are stored another way; whole lines and what is left of them at both ends of a run."""
+    shape = (9, 7, 70001)
+    xs = inputs(shape, 1)
+    wide = [x.astype("float64") for x in xs]
+    p = FORWARD.parse({"act": 1})
+    for is_train in (True, False):
+        want = FORWARD.ref(np, p, *wide, is_train=is_train)[0]
+        for threads in (1, 2):
+            y = call(FORWARD, [x.copy() for x in xs], {"act": 1}, None, threads, is_train=is_train)[0]
+            np.testing.assert_allclose(y[0], want, rtol=1e-4, atol=1e-4)
+    dx = call(RECORDS["_backward_BatchNorm"], [xs[0], xs[0], xs[1], y[1], y[2], *xs[3:]], {}, None, 2)[0][0]
+    want = RECORDS["_backward_BatchNorm"].ref(np, RECORDS["_backward_BatchNorm"].parse({}), wide[0], wide[0], wide[1],
+                                              y[1].astype("float64"), y[2].astype("float64"), *wide[3:], is_train=True)
+    np.testing.assert_allclose(dx, want[0], rtol=1e-3, atol=1e-3)

@@ -175,3 +175,30 @@ def test_regression_and_make_loss(isa):
         own = x.copy()
         got = kernel("_backward_MakeLoss", [own], dict(params, grad_scale=3.0), isa, into={0: own})[0]
         assert np.array_equal(got, np.full((2, 3), want)), params
+
+
+@pytest.mark.parametrize("n", (1, 2, 7, 15, 16, 17, 33, 129, 1000, 2047, 2048, 2049, 9000))
+def test_softmax_against_float64(n):
+    """A probability is as good as the difference to the largest element, rounded to float, and 1e-6 besides; its
+    logarithm 1e-6 of its size; they sum to 1."""
+    rng = np.random.default_rng(n)
+    x = rng.normal(scale=20, size=(3, n)).astype("float32")
+    wide = x.astype("float64")
+    logs = wide - wide.max(1, keepdims=True)
+    logs -= np.log(np.exp(logs).sum(1, keepdims=True))
+    want = np.exp(logs)
+    for isa in LEVELS:
+        y = kernel("softmax", [x], {}, isa)[0]
+        assert (np.abs(y - want) <= want * (1e-6 + np.abs(logs) * 2.0 ** -23) + 3e-45).all()
+        np.testing.assert_allclose(y.sum(1, dtype="float64"), 1, rtol=1e-6)
+        np.testing.assert_allclose(kernel("log_softmax", [x], {}, isa)[0], logs, rtol=1e-6, atol=2e-6)
+
+
+@pytest.mark.parametrize("isa", LEVELS)
+def test_softmax_of_what_is_not_finite(isa):
+    x = np.zeros((5, 40), "float32")
+    x[1, 3], x[2, 4], x[3, :], x[4, 7] = np.nan, np.inf, -np.inf, -np.inf
+    y = kernel("softmax", [x], {}, isa)[0]
+    assert np.isnan(y[1:4]).sum() >= 81 and np.isnan(y[1]).all() and np.isnan(y[3]).all() and np.isnan(y[2, 4])
+    np.testing.assert_allclose(y[0], 1 / 40, rtol=1e-6)
+    np.testing.assert_allclose(y[4], np.where(np.arange(40) == 7, 0, 1 / 39), rtol=1e-6)

@@ -4,13 +4,14 @@ import pytest
 
 from mxlite.ops.record import RECORDS
 
-from .kernel_calls import LEVELS, check, check_samples, kernel
+from .kernel_calls import LEVELS, call, check, check_samples, kernel
 
-STEPS = [name for name, op in RECORDS.items() if name.endswith("_update") and op.cpu]
+STEPS = [name for name, op in RECORDS.items() if op.__module__.endswith("ops.update") and op.cpu]
+MULTI = [name for name, op in RECORDS.items() if op.cpu == "update.multi_sgd"]
 
 
 def test_samples():
-    check_samples({"update"})
+    check_samples({"update", "multi_update"})
 
 
 # name, parameters, weight, gradient, states -> weight, states
@@ -76,6 +77,75 @@ def test_nan_is_not_hidden(name):
     y = kernel(name, xs, params)[0]
     assert np.isfinite(np.delete(y, 7)).all()
     assert np.isnan(y[7]) or np.isnan(xs[2][7])         # ftrl's weight is 0 where its sums are NaN
+
+
+def many(name, sizes, dtype, seed=0):
+    """(inputs, parameters, inputs a weight, learning rates, weight decays) of a call on weights of `sizes`."""
+    rng, n = np.random.default_rng(seed), len(sizes)
+    mixed, momentum = "multi_mp" in name, "mom" in name
+    lrs, wds = rng.uniform(0.01, 0.1, n).astype("float32"), rng.uniform(0, 0.1, n).astype("float32")
+    params = {"num_weights": n, "rescale_grad": 0.5, "clip_gradient": 0.4}
+    if momentum:
+        params["momentum"] = 0.9
+    xs = []
+    for size in sizes:
+        w = rng.uniform(-1, 1, size).astype(dtype)
+        xs += [w, rng.uniform(-2, 2, size).astype(dtype)]
+        xs += [rng.uniform(-1, 1, size).astype("float32" if mixed else dtype)] * momentum
+        xs += [w.astype("float32")] * mixed
+    if name.startswith("preloaded"):
+        xs += [lrs, wds]
+    else:
+        params.update(lrs=tuple(map(float, lrs)), wds=tuple(map(float, wds)))
+    return xs, params, 2 + momentum + mixed, lrs, wds
+
+
+SIZES = [(7,), (1025,), (0,), (3, 40_000), (1,), (2048,)]
+
+
+def test_eight_records_have_the_kernel():
+    assert len(MULTI) == 8
+
+
+@pytest.mark.parametrize("name", MULTI)
+def test_many_weights_are_single_steps_to_the_bit(name):
+    """At every level, with one thread and two; in half precision within rounding of the reference."""
+    for dtype in ("float16",) if "multi_mp" in name else ("float32", "float64"):
+        xs, params, fields, lrs, wds = many(name, SIZES, dtype)
+        one = "sgd_mom_update" if "mom" in name else "sgd_update"
+        for isa in LEVELS:
+            for threads in (1, 2):
+                own = [x.copy() for x in xs]
+                ys = kernel(name, own, params, isa, threads, into={i: own[fields * i] for i in range(len(SIZES))})
+                for i, y in enumerate(ys):
+                    w, g, *states = [x.copy() for x in xs[fields * i:fields * (i + 1)]]
+                    single = {k: params[k] for k in ("rescale_grad", "clip_gradient", "momentum") if k in params}
+                    single.update(lr=float(lrs[i]), wd=float(wds[i]))
+                    if "multi_mp" in name:
+                        w, g = states.pop(), g.astype("float32")
+                    new = kernel(one, [w, g, *states], single, isa)[0]
+                    if "multi_mp" in name:
+                        np.testing.assert_array_equal(own[fields * i + fields - 1], new)
+                    np.testing.assert_array_equal(y, new.astype(dtype), err_msg=f"{name} weight {i}")
+                    for state, want in zip(own[fields * i + 2:], states):
+                        np.testing.assert_array_equal(state, want)
+                    np.testing.assert_array_equal(own[fields * i + 1], xs[fields * i + 1], err_msg="the gradient")
+
+
+def test_many_weights_that_share_memory_go_one_after_the_other():
+    """Two steps on one weight: the second starts where the first ended, whatever the number of threads."""
+    w, g = np.ones(100_000, "float32"), np.full(100_000, 2, "float32")
+    for threads in (1, 2):
+        own = w.copy()
+        kernel("multi_sgd_update", [own, 0 * g, own, g], {"lrs": (0.5, 0.5), "wds": (1.0, 0.0), "num_weights": 2},
+               threads=threads, into={0: own, 1: own})
+        assert (own == -0.5).all()              # halved, then less 1; the other way round it would be 0
+
+
+def test_many_weights_of_wrong_dtypes_are_refused():
+    w = np.ones(3, "float32")
+    params = {"lrs": (0.25,), "wds": (0.0,), "num_weights": 1}
+    assert call(RECORDS["multi_sgd_update"], [w, w.astype("float64")], params, into={0: w.copy()})[1] == 1
 
 
 def test_mixed_precision_keeps_a_float32_weight():

@@ -7,6 +7,7 @@ import pytest
 
 from mxlite._core import kernels
 from mxlite.ops import RECORDS
+from mxlite.ops.record import Op
 
 REPOSITORY = pathlib.Path(__file__).parents[1]
 PACKAGE = REPOSITORY / "mxlite"
@@ -118,6 +119,7 @@ def test_lines_are_short():
 
 
 # What the expression tables make beside the pairs that records ask for.
+PREPARING = {"conv.pack_weight", "conv.winograd_weight", "gemm.pack_weight"}     # PrepareWeight names them at run time
 BYPRODUCTS = {"elementwise._add_scalar", "elementwise._sub_scalar", "elementwise._backward__where_number"}
 
 
@@ -139,7 +141,11 @@ def test_every_kernel_is_claimed_and_every_claim_is_kept():
     families = [p.stem for p in (PACKAGE / "_core/kernels").glob("*.pyx")]
     assert len(families) > 5
     there = {f"{f}.{k}" for f in families for k in kernels.family(f).kernels}
-    assert not there - claimed - BYPRODUCTS, "no record's samples use these"
+    # Records without a public name come out of the passes over a bound graph, which have tests of their own.
+    unnamed = {op.cpu for op in Op.__subclasses__() if isinstance(op.cpu, str) and op.name not in RECORDS} | PREPARING
+    for name in unnamed:
+        kernels.lookup(name)
+    assert not there - claimed - unnamed - BYPRODUCTS, "no record's samples use these"
 
 
 def test_level_files_come_in_threes():

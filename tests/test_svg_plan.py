@@ -49,7 +49,20 @@ def test_bindings_shows_every_array(executor):
     apart(boxes)
 
 
-def test_program_shows_every_step(executor):
+@pytest.fixture
+def step_by_step(executor):
+    """The executor, with a row for every operator."""
+    with mx.runtime.option("fuse", False):
+        yield executor
+
+
+def test_a_fused_row_names_all_its_operators(executor):
+    _, boxes = read(svg_plan.program(executor))
+    assert "bn + relu" in [t for t, _ in boxes]
+
+
+def test_program_shows_every_step(step_by_step):
+    executor = step_by_step
     root, boxes = read(svg_plan.program(executor))
     steps = executor.explain().splitlines()[1:-1]
     numbered = [line.split()[2] for line in steps if line[0] != " "]
@@ -78,8 +91,8 @@ def test_memory_is_the_plan(executor, mode):
     assert len([t for t, _ in boxes if "scratch" not in t]) == len(blocks)
 
 
-def test_blocks_share_memory_in_place(executor):
-    chains = {b.nodes: b for b in svg_plan.blocks(executor)}
+def test_blocks_share_memory_in_place(step_by_step):
+    chains = {b.nodes: b for b in svg_plan.blocks(step_by_step)}
     assert chains["bn", "relu"].bytes == 32 * 64 * 4 and not chains["bn", "relu"].backward
     assert chains["fc2_backward", "relu_backward", "bn_backward"].backward
     # bn_backward, step 10, is the last reader of what fc1 made at step 0.

@@ -1,5 +1,7 @@
 """Python threads: executors of their own, one executor for all, imperative calls; and fork after use."""
 import os
+import pathlib
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 
 import mxlite as mx
+from mxlite._core import cpu
 
 THREADS, STEPS = 8, 12
 
@@ -191,6 +194,106 @@ def test_threads_call_operators():
             np.testing.assert_allclose(mx.nd.dot(x[0], x[0], transpose_b=True).asnumpy(), h[0] @ h[0].T, rtol=1e-4)
         return True
     assert all(together(work))
+
+
+def parallel_calls():
+    """name -> call, of many operators on data large enough for several threads."""
+    rng = np.random.default_rng(5)
+
+    def array(*shape, dtype="float32"):
+        return mx.nd.array(rng.standard_normal(shape), dtype=dtype)
+    a, b, x, v = array(150, 170), array(170, 190), array(4, 24, 40, 40), array(300001)
+    w, deep, gamma = array(32, 24, 3, 3), array(24, 1, 3, 3), array(24)
+    rows, index = array(900, 70), mx.nd.array(rng.integers(0, 900, 5000))
+    wide, conv = array(37, 5000), dict(kernel=(3, 3), pad=(1, 1), no_bias=True)
+    calls = {
+        "dot": lambda: mx.nd.dot(a, b), "dot, T": lambda: mx.nd.dot(b, a, transpose_a=True, transpose_b=True),
+        "dot, one row": lambda: mx.nd.dot(wide[:1], array(5000, 300)),
+        "dot, float64": lambda: mx.nd.dot(a.astype("float64"), b.astype("float64")),
+        "batch_dot": lambda: mx.nd.batch_dot(x.reshape((96, 40, 40)), x.reshape((96, 40, 40))),
+        "FullyConnected": lambda: mx.nd.FullyConnected(wide, array(64, 5000), array(64), num_hidden=64),
+        "Convolution": lambda: mx.nd.Convolution(x, w, num_filter=32, **conv),
+        "Convolution, stride": lambda: mx.nd.Convolution(x, w, num_filter=32, stride=(2, 2), **conv),
+        "Convolution, depthwise": lambda: mx.nd.Convolution(x, deep, num_filter=24, num_group=24, **conv),
+        "Pooling, max": lambda: mx.nd.Pooling(x, kernel=(3, 3), stride=(2, 2), pool_type="max"),
+        "Pooling, avg": lambda: mx.nd.Pooling(x, kernel=(2, 2), stride=(2, 2), pool_type="avg"),
+        "LayerNorm": lambda: mx.nd.LayerNorm(wide, array(5000), array(5000)),
+        "softmax": lambda: mx.nd.softmax(wide), "softmax, axis 0": lambda: mx.nd.softmax(wide, axis=0),
+        "sum": lambda: mx.nd.sum(v), "sum, axis 0": lambda: mx.nd.sum(wide, axis=0),
+        "sum, axis 1": lambda: mx.nd.sum(wide, axis=1), "mean": lambda: mx.nd.mean(x, axis=(0, 2, 3)),
+        "norm": lambda: mx.nd.norm(v), "max": lambda: mx.nd.max(x, axis=1), "exp": lambda: mx.nd.exp(v),
+        "add": lambda: v + v, "broadcast": lambda: mx.nd.broadcast_mul(x, gamma.reshape((1, 24, 1, 1))),
+        "transpose": lambda: mx.nd.transpose(x, axes=(0, 2, 3, 1)), "concat": lambda: mx.nd.concat(x, x, dim=1),
+        "Embedding": lambda: mx.nd.Embedding(index, rows, input_dim=900, output_dim=70),
+        "topk": lambda: mx.nd.topk(wide, k=9), "sort": lambda: mx.nd.sort(wide),
+        "cumsum": lambda: mx.nd.cumsum(wide, 1),
+        "normal": lambda: mx.nd.random.normal(shape=(200000,)),
+    }
+
+    def gradients(call, *arrays):
+        def run():
+            for z in arrays:
+                z.attach_grad()
+            with mx.autograd.record():
+                y = call()
+            y.backward(y * 0.5)
+            return mx.nd.concat(*(z.grad.reshape((-1,)) for z in arrays), dim=0)
+        return run
+    mean, var, beta = mx.nd.zeros((24,)), mx.nd.ones((24,)), array(24)
+    trained = {
+        "dot": (calls["dot"], a, b), "Convolution": (calls["Convolution"], x, w),
+        "Convolution, stride": (calls["Convolution, stride"], x, w),
+        "Convolution, depthwise": (calls["Convolution, depthwise"], x, deep), "Pooling": (calls["Pooling, max"], x),
+        "BatchNorm": (lambda: mx.nd.BatchNorm(x, gamma, beta, mean, var, fix_gamma=False), x, gamma, beta),
+        "softmax": (calls["softmax"], wide), "Embedding": (calls["Embedding"], rows),
+        "tanh": (lambda: mx.nd.tanh(v), v),
+    }
+    return {**calls, **{f"gradient of {k}": gradients(*given) for k, given in trained.items()}}
+
+
+def test_results_do_not_depend_on_the_number_of_threads():
+    """Bit by bit, with fewer and more threads than this machine has cores."""
+    before = mx.runtime.get_threads()
+    seen = {}
+    try:
+        for n in (1, 2, 3, 7):
+            mx.runtime.set_threads(n)
+            mx.random.seed(3)
+            for name, call in parallel_calls().items():
+                got = call().asnumpy()
+                want = seen.setdefault(name, got)
+                np.testing.assert_array_equal(got, want, err_msg=f"{name} with {n} threads")
+    finally:
+        mx.runtime.set_threads(before)
+
+
+def test_regions_of_many_threads_at_once():
+    """Who finds a region open runs serially; results are the same, and nobody waits for ever."""
+    before = mx.runtime.get_threads()
+    calls = {k: c for k, c in parallel_calls().items() if k in ("dot", "exp", "sum", "Convolution", "softmax")}
+    try:
+        mx.runtime.set_threads(4)
+        want = {k: c().asnumpy() for k, c in calls.items()}
+
+        def work(i):
+            names = [*calls][i % len(calls):] + [*calls][:i % len(calls)]
+            return [(k, calls[k]().asnumpy()) for _ in range(8) for k in names]
+        for found in together(work):
+            for k, got in found:
+                np.testing.assert_array_equal(got, want[k], err_msg=k)
+    finally:
+        mx.runtime.set_threads(before)
+
+
+@pytest.mark.skipif(not cpu.own_threads or not shutil.which("nm"), reason="threads of OpenMP's library, or no nm")
+def test_kernels_use_no_construct_that_the_threads_do_not_know():
+    """Every function that the compiler calls for an OpenMP pragma is one that mxl_parallel.h defines."""
+    modules = [*(pathlib.Path(mx.__file__).parent / "_core").rglob("*.so")]
+    assert len(modules) > 20
+    for path in modules:
+        listed = subprocess.run(["nm", "-D", "--undefined-only", path], capture_output=True, text=True, check=True)
+        unknown = [word for word in listed.stdout.split() if word.startswith(("GOMP_", "omp_", "__kmpc"))]
+        assert not unknown, f"{path.name}: {unknown}"
 
 
 def test_threads_compose_symbols():

@@ -5,12 +5,13 @@ The graph of a training step is the same one each time round, so what the gradie
 :class:`Step` under the graph's structure, and later steps go straight to running it.
 """
 from mxlite._core.graph cimport Indexed, Node
+from mxlite._core.abi cimport mxl_rng
+from mxlite._core.invoke cimport OpFunction
 from mxlite._core.ndarray cimport NDArrayBase, empty, twin
 from mxlite._core.tape cimport TapeNode
 from .errors import MXNetError
 from .gradient import gradient, prune
 from .graph import n_aux
-from .invoke import OpFunction
 from .tape import set_flag
 from ..ops.function import FunctionBackward
 from ..ops.record import RECORDS
@@ -22,7 +23,7 @@ cdef dict functions = {}        # record -> OpFunction
 cdef frozenset SHAPE_ONLY = frozenset(("zeros_like", "ones_like", "shape_array", "size_array"))     # read no element
 
 
-cdef object function_of(op):
+cdef OpFunction function_of(op):
     found = functions.get(op)
     if found is None:
         found = functions[op] = OpFunction(op, op.name, None)
@@ -31,8 +32,10 @@ cdef object function_of(op):
 
 cdef class Step:
     """One backward call: entries in, entries out."""
-    cdef object run             # the OpFunction; None: a recorded Function is asked
+    cdef OpFunction run         # None: a recorded Function is asked
     cdef object p
+    cdef tuple scalars          # the values of its dynamic parameters
+    cdef list plans             # of its calls
     cdef list inputs
     cdef int first, n_out
     cdef int drawn              # forward row whose random numbers (or Function) it takes; -1: none
@@ -119,6 +122,9 @@ cdef object make_script(Indexed g, list shapes, list dtypes, wrt):
         step = Step.__new__(Step)
         step.p, step.inputs = node.p, g.inputs[row]
         step.run = None if node.op is FunctionBackward else function_of(node.op)
+        step.scalars = tuple([0.0 if getattr(node.p, k) is None else float(getattr(node.p, k))
+                              for k in node.op.dynamic])
+        step.plans = []
         step.first, step.n_out = g.row_ptr[row], node.n_out
         step.drawn = -1 if node.rng_of is None else g.row_of[node.rng_of]
         of = made_for[row - n_forward]
@@ -164,6 +170,7 @@ cdef list run(Walk w, script, list head_grads, bint create_graph, bint train_mod
     cdef list values = [None] * script.n_entries
     cdef Step step
     cdef TapeNode drawn
+    cdef mxl_rng rng
     cdef NDArrayBase a, t
     cdef Indexed g = w.g
     cdef int e, row, i, n_forward = len(g.nodes)
@@ -198,7 +205,9 @@ cdef list run(Walk w, script, list head_grads, bint create_graph, bint train_mod
                         out = None
                 if drawn is not None:
                     set_flag(False, drawn.is_train)
-                outputs = step.run.apply(step.p, tuple(inputs), out, drawn)
+                    rng.seed, rng.step = drawn.seed, drawn.step
+                outputs = step.run.apply_kept(step.plans, step.p, step.scalars, tuple(inputs), out,
+                                              NULL if drawn is None else &rng)
                 if drawn is not None:
                     set_flag(False, train_mode)
             for i in range(step.n_out):

@@ -1,4 +1,5 @@
-from libc.stdint cimport int64_t
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t, uint32_t
 from mxlite._core.abi cimport *
 
 cdef enum:
@@ -16,6 +17,10 @@ cdef class CallPlan:
     cdef int64_t work, size
     cdef int threads
     cdef bint random
+    cdef bint simple             # a kernel, one output, no random numbers
+    cdef uint32_t may_alias      # bit k: output 0 may be written into input k's memory
+    cdef int64_t epoch           # of the options that it was made under
     cdef bint fits(self, tuple inputs) noexcept
+    cdef bint takes(self, PyObject** inputs, int n) noexcept
 
 cdef CallPlan make_plan(str called, record, tuple inputs, p, ctx)

@@ -1,10 +1,11 @@
 # cython: language_level=3
 """What an imperative call resolves to: inference, the kernel, its packed arguments and the outputs' shapes."""
-from libc.string cimport memcmp, memset
+from cpython.object cimport PyObject
+from libc.string cimport memset
 from mxlite._core.abi cimport *
 from mxlite._core.ndarray cimport NDArrayBase
 from mxlite._core.program cimport kernel_pointer
-from . import cpu
+from . import cpu, options
 from . import dtypes as _dtypes
 from .blame import blame
 from .context import check_usable, current_context
@@ -18,14 +19,47 @@ cdef dict NAME = _dtypes.NAME
 cdef dict FLAG = _dtypes.FLAG
 
 
+cdef int64_t now = 0            # plans of another epoch are void
+
+
+def forget():
+    """Let every planned call be planned anew: something that plans depend on has changed."""
+    global now
+    now += 1
+
+
+options.on_change.append(forget)
+
+
+cdef inline bint fits_one(CallPlan plan, int i, PyObject* x) noexcept:
+    cdef mxl_tensor* have = &(<NDArrayBase>x).t
+    cdef mxl_tensor* want = &plan.ins[i]
+    cdef int k
+    if have.dtype != want.dtype or have.ndim != want.ndim or have.size != want.size:
+        return False
+    for k in range(have.ndim):
+        if have.shape[k] != want.shape[k]:
+            return False
+    return <PyObject*>(<NDArrayBase>x).context == <PyObject*>plan.context
+
+
 cdef class CallPlan:
     cdef bint fits(self, tuple inputs) noexcept:
         cdef int i
-        cdef NDArrayBase a
+        if self.epoch != now:
+            return False
         for i in range(self.n_in):
-            a = <NDArrayBase>inputs[i]
-            if (a.t.dtype != self.ins[i].dtype or a.t.ndim != self.ins[i].ndim
-                    or memcmp(a.t.shape, self.ins[i].shape, 8 * a.t.ndim) != 0 or a.context is not self.context):
+            if not fits_one(self, i, <PyObject*>inputs[i]):
+                return False
+        return True
+
+    cdef bint takes(self, PyObject** inputs, int n) noexcept:
+        """`fits`, for `n` arrays of which nobody counted whether they are as many as the plan takes."""
+        cdef int i
+        if self.n_in != n or self.epoch != now:
+            return False
+        for i in range(n):
+            if not fits_one(self, i, inputs[i]):
                 return False
         return True
 
@@ -93,10 +127,11 @@ cdef CallPlan make_plan(str called, record, tuple inputs, p, ctx):
     plan.args, plan.scalars, plan.work = launch.args, launch.scalars, launch.work
     plan.fn = NULL if launch.capsule is None else kernel_pointer(launch.capsule)
     plan.n_visible, plan.n_aux = n_visible, n_aux
-    plan.random = record.random
+    plan.random, plan.epoch = record.random, now
     if plan.n_in >= 0:
         for i in range(plan.n_in):
             plan.ins[i] = (<NDArrayBase>inputs[i]).t
+            plan.size = max(plan.size, plan.ins[i].size)
         memset(plan.outs, 0, sizeof(plan.outs))
         for i in range(n_out):
             shape = outs[i]
@@ -107,6 +142,12 @@ cdef CallPlan make_plan(str called, record, tuple inputs, p, ctx):
             plan.size += plan.outs[i].size
     else:
         plan.capsule = (tuple([tuple(s) for s in outs]), tuple(kinds))
+    plan.simple = plan.fn != NULL and plan.n_in >= 0 and plan.n_out == plan.n_visible == 1 and not plan.random
+    if plan.simple:
+        claims = record.inplace(p) if callable(record.inplace) else record.inplace
+        claim = claims.get(0, ())
+        for k in (claim,) if isinstance(claim, int) else claim:
+            plan.may_alias |= <uint32_t>1 << <int>k
     return plan
 
 

@@ -21,15 +21,29 @@ cdef extern from *:
     #endif
         return MXL_ISA_BASE;
     }
+    #include <string.h>
+    #include "mxl_team.h"
+    #ifdef MXL_TEAM
+    #define MXL_OWN_THREADS 1
+    static mxl_runtime mxl_rt = {.run = team_run, .wait = team_wait};
+    static void mxl_after_fork(void) { mxl_rt.forked = 1; mxl_rt.busy = 0; team_forget(); }
+    static void mxl_spin(int64_t ns) { team_spin = ns; }
+    #else
+    #define MXL_OWN_THREADS 0
     static mxl_runtime mxl_rt;
     static void mxl_after_fork(void) { mxl_rt.forked = 1; mxl_rt.busy = 0; }
+    static void mxl_spin(int64_t ns) { (void)ns; }
+    #endif
     #if defined(_WIN32)
     static int mxl_watch_fork(void) { return 0; }
     #else
     #include <pthread.h>
     static int mxl_watch_fork(void) { return pthread_atfork(0, 0, mxl_after_fork); }
     #endif
-    #ifdef _OPENMP
+    #if MXL_OWN_THREADS
+    #define MXL_OPENMP _OPENMP
+    static int mxl_openmp_threads(void) { return 1; }
+    #elif defined(_OPENMP)
     #include <omp.h>
     #define MXL_OPENMP _OPENMP
     /* Calling the library makes this module the one that loads it, with the environment that _core/__init__ set. */
@@ -48,12 +62,15 @@ cdef extern from *:
     int mxl_watch_fork()
     int mxl_openmp_threads()
     mxl_runtime mxl_rt
+    void mxl_spin(long long ns)
     int MXL_OPENMP
+    int MXL_OWN_THREADS
     int MXL_LEVELS_BUILT
 
 ISA_NAMES = ("baseline", "avx2", "avx512")
 detected_isa = mxl_detect_isa()
 openmp = MXL_OPENMP
+own_threads = bool(MXL_OWN_THREADS)     # parallel regions run on threads of our own, not on OpenMP's library
 levels_built = MXL_LEVELS_BUILT
 
 
@@ -97,10 +114,17 @@ def get_threads():
 
 
 def forked():
-    """True in a child made by ``fork``: its kernels run serially."""
+    """True in a child made by ``fork``. Where OpenMP's library has the threads, its kernels run serially."""
     return bool(mxl_rt.forked)
 
 
+def _spin(long long nanoseconds):
+    """How long a thread without work looks for some before it sleeps."""
+    mxl_spin(nanoseconds)
+
+
+if os.environ.get("OMP_WAIT_POLICY", "").strip().lower() in ("active", "passive"):
+    _spin(100_000_000 if os.environ["OMP_WAIT_POLICY"].strip().lower() == "active" else 0)
 mxl_watch_fork()
 mxl_openmp_threads()
 set_threads(_threads_wanted())

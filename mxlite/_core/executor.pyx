@@ -11,6 +11,7 @@ import weakref
 from . import ndarray as _nd
 from .dtypes import ITEMSIZE
 from .errors import MXNetError
+from .cells import recognise
 from .draft import Draft
 from .fuse import rewrite
 from .gradient import gradient, prune
@@ -18,10 +19,12 @@ from .graph import Indexed, Node
 from .infer import infer_dtypes, infer_shapes, input_labels, labels_of, node_error, where_text
 from .lower import Lowered, launches_for, lower, nbytes_of
 from .place import contexts_of_rows, place
+from .collector import paused
 from .options import epoch
 from .plan import plan
 from .storage import memory_limit
 from .watch import Watch
+from ..ops import settings
 from ..ops.record import RECORDS
 
 # What an operator's reference raises on data that it cannot take; anything else (Ctrl-C) passes as it is.
@@ -94,7 +97,7 @@ class Bound:
             self.entries, self.home = place(self.entries, groups, context, arrays)
         self.arena = Arena() if share is None else share.arena
         self.programs = {}          # (mode, epoch of the options) -> Lowered
-        self.monitored = {}         # is_train -> (Lowered, array by entry)
+        self.monitored = {}         # (is_train, epoch of the options) -> (Lowered, array by entry)
         self.token = object()
         self.drawn = None           # (seed, step) of the last forward's random numbers
         self.state = None           # the mode whose forward the arena holds; with a third item once backward ran
@@ -170,7 +173,9 @@ class Bound:
         if key not in self.programs:
             for old in [k for k in self.programs if k[1] != key[1]]:
                 del self.programs[old]          # made under other options or for another instruction set
-            self.programs[key] = self._lower(mode)
+                self.token = object()           # what such a program left in the arena, no other one can read
+            with paused():
+                self.programs[key] = self._lower(mode)
         return self.programs[key]
 
     def wants_gradients(self):
@@ -182,6 +187,10 @@ class Bound:
         whose gradient it reads, the arenas' contexts)."""
         g = Indexed(self.entries)
         shapes, dtypes = list(self.shapes), list(self.dtypes)
+        # Before anything is rewritten, so that a node draws the same numbers in whatever program.
+        drawing = [node for node in g.nodes if node.op is not None and node.op.random]
+        if every_entry is None and self.home is None and settings.unroll:
+            g, shapes, dtypes = recognise(g, shapes, dtypes)
         n_forward = len(g.nodes)
         pinned = {}
         for node, array in zip(self.arg_nodes + self.aux_nodes, self.args + self.aux):
@@ -203,7 +212,7 @@ class Bound:
                     self.head_grad_arrays[i] = _nd.empty(shapes[e], dtypes[e], self._context_of(self.entries[i][0]))
                 pinned[g.entry((node, 0))] = self.head_grad_arrays[i]
         contexts, arenas = self._contexts(g, made_for, n_forward, pinned, head_grads)
-        draft = Draft(g, rows, shapes, dtypes, pinned, keep, n_forward, contexts, mode)
+        draft = Draft(g, rows, shapes, dtypes, pinned, keep, n_forward, contexts, mode, drawing)
         return draft, [i for i, (e, node) in enumerate(head_grads) if g.row_of[node] in needed], arenas
 
     def _lower(self, mode, every_entry=None):
@@ -213,6 +222,7 @@ class Bound:
         out = Lowered()
         out.draft, out.mode, out.head_grads = draft, mode, head_grads
         out.watch, out.cached_bytes = self._make_cache(draft)
+        out.moved = [draft.pinned[e] for e in sorted(draft.moving) if e in draft.pinned]
         places = None if draft.contexts is None else [arenas.index(c) for c in draft.contexts]
         launches = launches_for(draft)
         workspaces = [launches[row].work if row in launches else 0 for row in draft.rows]
@@ -223,17 +233,19 @@ class Bound:
         return out
 
     def _make_cache(self, draft):
-        """Memory of its own for what the rows of ``draft.once`` make; the :class:`Watch` over what they are made from,
-        and how many bytes that memory has."""
+        """Memory of its own for what other rows read of what the rows of ``draft.once`` make; the :class:`Watch` over
+        what they are made from, and how many bytes that memory has."""
         if not draft.once:
             return None, 0
-        made = [e for row in draft.once for e in draft.outs[row]]
-        roots = {e for row in draft.once for e in draft.ins[row]} - set(made)
-        watch = Watch([draft.pinned[e] for e in sorted(roots)])
-        for row in draft.once:
-            for e in draft.outs[row]:
-                draft.pinned[e] = _nd.empty(draft.shapes[e], draft.dtypes[e], draft.context_of(row) or self.context)
-        return watch, sum([draft.pinned[e].size * _itemsize(draft.pinned[e]) for e in made])
+        once, total = set(draft.once), 0
+        made = {e for row in once for e in draft.outs[row]}
+        watch = Watch([draft.pinned[e] for e in sorted({e for row in once for e in draft.ins[row]} - made)])
+        for row in draft.rows:
+            for e in draft.ins[row] if row not in once else ():
+                if e in made and e not in draft.pinned:
+                    draft.pinned[e] = _nd.empty(draft.shapes[e], draft.dtypes[e], draft.context_of(row) or self.context)
+                    total += draft.pinned[e].size * _itemsize(draft.pinned[e])
+        return watch, total
 
     def _contexts(self, g, made_for, n_forward, pinned, head_grads):
         """(context of every row, the arenas' contexts); where there is one context: (None, [it])."""
@@ -325,11 +337,12 @@ class Bound:
         program, watch = lowered.program, lowered.watch
         begin = program.once
         if watch is not None and watch.changed():
-            begin = 0
-            watch.forget()
+            # Noted before the run: what somebody writes meanwhile is seen the next time.
+            begin, now = 0, watch.now()
+            watch.note(None)
         self._run(lowered, begin, program.boundary, redraw)
         if begin == 0 and watch is not None:
-            watch.note()
+            watch.note(now)
 
     def _backward(self, head_grads, is_train):
         forward_train = True if self.state is None else self.state[0]
@@ -353,13 +366,15 @@ class Bound:
             if self.drawn is not None:
                 lowered.program.rng_state = self.drawn
             self._run_forward(lowered, redraw=self.drawn is None)
-        self._run(lowered, lowered.program.boundary, lowered.program.n, redraw=False)
-        self.state = (*mode, "spent")
-        for array, req in zip(self.grads, self.reqs):
-            if array is not None and req != "null":
+        try:
+            self._run(lowered, lowered.program.boundary, lowered.program.n, redraw=False)
+        finally:
+            for array, req in zip(self.grads, self.reqs):
+                if array is not None and req != "null":
+                    array.touched()
+            for array in self.aux:
                 array.touched()
-        for array in self.aux:
-            array.touched()
+        self.state = (*mode, "spent")
 
     def _run(self, lowered, begin, end, redraw=True):
         self.arena.last = self.token
@@ -371,12 +386,15 @@ class Bound:
         except BaseException:
             self.state = None
             raise
+        finally:                    # half written counts as written
+            for array in self.outputs:
+                array.touched()
+            for array in lowered.moved:
+                array.touched()
         if failed >= 0:
             self.state = None
             code = lowered.program.failed_code
             raise self._node_error(lowered, failed, CODES.get(code, f"kernel error {code}"))
-        for array in self.outputs:
-            array.touched()
 
     def _node_error(self, lowered, at, text):
         draft, row = lowered.draft, lowered.program.rows[at]
@@ -400,10 +418,12 @@ class Bound:
         return self._alone(self._forward_monitored, is_train)
 
     def _forward_monitored(self, is_train):
-        if is_train not in self.monitored:
+        key = is_train, epoch()
+        if key not in self.monitored:
             entries = {}
-            self.monitored[is_train] = self._lower((is_train, None), entries), entries
-        lowered, entries = self.monitored[is_train]
+            self.monitored = {k: v for k, v in self.monitored.items() if k[1] == key[1]}
+            self.monitored[key] = self._lower((is_train, None), entries), entries
+        lowered, entries = self.monitored[key]
         self._run(lowered, 0, lowered.program.n)
         self.state, self.drawn = (is_train, None), lowered.program.rng_state
         draft = lowered.draft

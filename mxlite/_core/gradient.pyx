@@ -8,7 +8,21 @@ from mxlite._core.graph cimport Indexed, Node
 from mxlite._core.graph import n_aux
 from .errors import MXNetError
 from .infer import check_shape, labels_of, node_error, where_text
-from ..ops.record import RECORDS, show
+from ..ops.record import RECORDS, same_dtype, same_shape, show
+
+
+cdef object SAME_SHAPE = same_shape, SAME_DTYPE = same_dtype
+
+
+cdef bint alike(list values):
+    """Are there values, known and all equal?"""
+    if not values or values[0] is None:
+        return False
+    first = values[0]
+    for v in values:
+        if v is not first and v != first:
+            return False
+    return True
 
 
 class Forward:
@@ -24,10 +38,23 @@ cdef class Builder:
     cdef list shapes, dtypes
     cdef Node of                     # the forward node being differentiated: names and source line come from it
     cdef public list made_for        # appended row - first appended row -> the forward node that it is there for
+    cdef dict parsed                 # (record, parameters) -> them parsed: a rule asks for few, a graph for thousands
 
     def __init__(self, Indexed g, list shapes, list dtypes):
         self.g, self.shapes, self.dtypes = g, shapes, dtypes
-        self.made_for = []
+        self.made_for, self.parsed = [], {}
+
+    cdef object parameters(self, record, dict params):
+        """``record.parse(params)``."""
+        key = (record, *[(k, type(v), v) for k, v in params.items()])
+        try:
+            p = self.parsed.get(key)
+        except TypeError:                   # a list among them
+            return record.parse(params)
+        # Zeros of either sign are equal and stay apart.
+        if p is None or (params and any([type(v) is float and not v for v in params.values()])):
+            p = self.parsed[key] = record.parse(params)
+        return p
 
     def __getattr__(self, name):
         record = RECORDS.get(name)
@@ -35,7 +62,7 @@ cdef class Builder:
             raise AttributeError(f"the gradient of {self.of.op.name} uses {name!r}, which is no operator")
 
         def build(*entries, _rng_of=None, **params):
-            return self.node(record, record.parse(params), list(entries),
+            return self.node(record, self.parameters(record, params), list(entries),
                              None if _rng_of is None else _rng_of.node)
         return build
 
@@ -43,13 +70,20 @@ cdef class Builder:
         """Append a node of `record` with parsed parameters; `rng_of`: the forward node that it belongs to."""
         cdef int row, i, n_out = len(record.output_names(p))
         cdef list ids = [self.g.entry(e) for e in entries], given = [self.shapes[e] for e in ids]
-        ins, outs = record.infer(p, list(given), [None] * n_out)
+        if record.infer is SAME_SHAPE and alike(given):
+            outs = [given[0]] * n_out
+            ins = ()
+        else:
+            ins, outs = record.infer(p, list(given), [None] * n_out)
         for i, shape in enumerate(ins):
             if shape is not None and tuple(shape) != given[i]:
                 raise MXNetError(f"{record.name} in a gradient: input {i} has shape {show(given[i])}, expected "
                                  f"{show(tuple(shape))}")
         given = [self.dtypes[e] for e in ids]
-        ins, kinds = record.infer_dtype(p, list(given), [None] * n_out)
+        if record.infer_dtype is SAME_DTYPE and alike(given):
+            ins, kinds = (), [given[0]] * n_out
+        else:
+            ins, kinds = record.infer_dtype(p, list(given), [None] * n_out)
         for i, kind in enumerate(ins):
             if kind is not None and kind != given[i]:       # integer data under a float head gradient: x_int8 / 2.5
                 entries[i] = self.node(RECORDS["Cast"], RECORDS["Cast"].parse({"dtype": kind}), [entries[i]], None)

@@ -4,7 +4,9 @@ from mxlite._core.abi cimport MXL_MAXDIM
 from mxlite._core.graph cimport Indexed, Node
 from .blame import blame
 from .errors import MXNetError
-from ..ops.record import show, unify
+from ..ops.record import same_dtype, same_shape, show, unify
+
+cdef object SAME_SHAPE = same_shape, SAME_DTYPE = same_dtype
 
 
 def where_text(Node node):
@@ -102,6 +104,10 @@ cdef bint visit(Indexed g, int row, list values, list done, bint dtypes) except 
     if node.op is None:
         done[row] = True
         return False
+    if (node.op.infer_dtype is SAME_DTYPE if dtypes else node.op.infer is SAME_SHAPE) and alike(
+            values, <list>g.inputs[row], first, node.n_out, dtypes, &news):
+        done[row] = True
+        return news
     ins = [values[e] for e in <list>g.inputs[row]]
     outs = [values[first + i] for i in range(node.n_out)]
     try:
@@ -142,6 +148,49 @@ cdef bint visit(Indexed g, int row, list values, list done, bint dtypes) except 
     elif full:
         done[row] = True        # everything is known and has just been checked against the rule
     return news
+
+
+cdef bint plain_shape(tuple s):
+    """Is `s` a shape that an array can have, all of it known?"""
+    if len(s) > MXL_MAXDIM:
+        return False
+    for d in s:
+        if d is None or d < 0:
+            return False
+    return True
+
+
+cdef bint alike(list values, list ins, int first, int n_out, bint dtypes, bint* news) except -1:
+    """What `same_shape` and `same_dtype` say, where all that is known agrees and is enough. False, and nothing done,
+    where the rule itself has to be asked."""
+    cdef int i
+    cdef object known = None, v
+    for e in ins:
+        v = values[e]
+        if v is None:
+            if dtypes:
+                continue
+            return False
+        if known is None:
+            if not dtypes and not plain_shape(<tuple>v):
+                return False
+            known = v
+        elif not same(v, known):
+            return False
+    if known is None:
+        return False
+    for i in range(first, first + n_out):
+        if values[i] is not None and not same(values[i], known):
+            return False
+    for i in range(first, first + n_out):
+        if values[i] is None:
+            values[i] = known
+            news[0] = True
+    for e in ins:
+        if values[e] is None:
+            values[e] = known
+            news[0] = True
+    return True
 
 
 cdef object merge(Node node, old, new, bint dtypes, int which, ins, outs):

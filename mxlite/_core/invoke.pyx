@@ -6,10 +6,12 @@ static parameters by type and value, the context, and the inputs' shapes and dty
 declares `dynamic` (``x + 2.5``) are call data: they are read anew and are no part of the key.
 """
 import numpy as np
+from cpython.object cimport PyObject
 from libc.string cimport memcmp
 from mxlite._core.abi cimport *
+from mxlite._core.callform cimport FORM_INPUTS, FORM_SCALARS, CallForm, form_of
 from mxlite._core.callplan cimport MOST, CallPlan, make_plan
-from mxlite._core.ndarray cimport NDArrayBase, new_array
+from mxlite._core.ndarray cimport NDArrayBase, array_like, new_array, overlap, same_kind
 from mxlite._core.rng cimport next_step
 from mxlite._core.storage cimport Storage, new_storage
 from mxlite._core.tape cimport RECORDING, TRAINING, TapeNode, adopt, any_entry, flags, record, refuse_write
@@ -21,29 +23,48 @@ from ..ops.record import RECORDS, REQUIRED
 cdef enum:
     PLANS_KEPT = 8           # a parameter set keeps this many shapes
     KEYS_KEPT = 64           # an operator keeps this many parameter sets
-    KEYWORDS_KEPT = 4        # and finds this many of them without reading the arguments again
+    FORMS_KEPT = 16          # and knows this many ways of writing a call
     GIL_FREE_ABOVE = 8192    # elements
 
 cdef dict NAME = _dtypes.NAME
 
 
-cdef class OpFunction:
-    """A callable for one operator under one name."""
-    cdef readonly object record
-    cdef public str __name__
-    cdef object face             # the module that reads arguments (``split``), shows signatures, and finds functions
-    cdef dict plans              # parameter key -> list of CallPlan, most recent first
-    cdef list plain              # plans of calls with arrays alone
-    cdef list keyed              # (keywords, plans) of calls with arrays followed by keywords, most recent first
-    cdef int n_plain             # how many arrays such a call has; -1: any number
+cdef extern from *:
+    Py_ssize_t PyVectorcall_NARGS(size_t flagged)
 
+
+cdef object called(object function, PyObject** args, size_t flagged, PyObject* names):
+    """``function(*args)``, the last of them under `names`: by the form of an earlier call, else read anew."""
+    cdef OpFunction f = <OpFunction>function
+    cdef Py_ssize_t n = PyVectorcall_NARGS(flagged), i
+    cdef PyObject* inputs[FORM_INPUTS]
+    cdef double scalars[FORM_SCALARS]
+    cdef PyObject* out
+    cdef CallForm form
+    cdef CallPlan plan
+    cdef tuple given, known
+    for form in f.forms:
+        if form.read(args, n, names, inputs, scalars, &out):
+            for plan in form.plans:
+                if plan.takes(inputs, form.n_in):
+                    return f.launch(plan, inputs, scalars, out)
+            if form.plans:              # new shapes
+                given = tuple([<object>inputs[i] for i in range(form.n_in)])
+                plan = f.make(given, (<CallPlan>form.plans[0]).p, None)
+                remember(form.plans, plan)
+                return f.run(plan, given, None if out == NULL else <object>out,
+                             tuple([scalars[i] for i in range(form.n_scalars)]))
+    known = () if names == NULL else <tuple>names
+    given = tuple([<object>args[i] for i in range(n)])
+    return f.call(given, {known[i]: <object>args[n + i] for i in range(len(known))}, known)
+
+
+cdef class OpFunction:
     def __init__(self, record, name, face):
         self.record, self.face = record, face
         self.__name__ = name
-        self.plans, self.plain, self.keyed = {}, [], []
-        self.n_plain = -1
-        if not record.variadic and not callable(record.inputs) and not record.dynamic:
-            self.n_plain = len(record.inputs.split()) + (len(record.aux.split()) if isinstance(record.aux, str) else 0)
+        self.plans, self.forms, self.plain = {}, [], []
+        self.vector = called
 
     def __repr__(self):
         return f"<function {self.__name__}>"
@@ -68,70 +89,37 @@ cdef class OpFunction:
         return self.face.signature(self.record)
 
     def __call__(self, *args, **kwargs):
-        cdef tuple inputs
-        cdef list found
-        cdef CallPlan plan
-        cdef int i
-        if not kwargs and len(args) == self.n_plain and self.n_plain > 0:
-            for i in range(self.n_plain):
-                if not isinstance(args[i], NDArrayBase):
-                    break
-            else:
-                inputs = args
-                for plan in self.plain:
-                    if plan.fits(inputs):
-                        return self.run(plan, inputs, None, plan.scalars)
-                plan = self.make(inputs, self.parse({}), None)
-                remember(self.plain, plan)
-                return self.run(plan, inputs, None, plan.scalars)
-        elif kwargs and len(args) == self.n_plain and self.n_plain > 0:
-            found = self.recall(kwargs)
-            if found is not None:
-                for i in range(self.n_plain):
-                    if not isinstance(args[i], NDArrayBase):
-                        break
-                else:
-                    inputs = args
-                    for plan in found:
-                        if plan.fits(inputs):
-                            return self.run(plan, inputs, None, plan.scalars)
-        return self.call(args, kwargs)
+        return self.call(args, kwargs, None)
 
-    cdef list recall(self, dict kwargs):
-        """The plans of an earlier call with these very keywords, by identity first: small ints, True and literals in a
-        loop are the same objects each time."""
-        cdef dict seen
-        for seen, plans in self.keyed:
-            if len(seen) != len(kwargs):
-                continue
-            for k, v in kwargs.items():
-                w = seen.get(k, NDArrayBase)
-                if w is not v and not (type(w) is type(v) and w == v):
-                    break
-            else:
-                return <list>plans
-        return None
-
-    cdef int keep_keywords(self, dict kwargs, list plans) except -1:
-        """Let :meth:`recall` find `plans` for these keywords; they are hashable, so nobody can change them later."""
-        if "out" in kwargs or "ctx" in kwargs or "name" in kwargs:
-            return 0
-        self.keyed.insert(0, (dict(kwargs), plans))
-        if len(self.keyed) > KEYWORDS_KEPT:
-            self.keyed.pop()
-        return 0
-
-    def with_scalar(self, NDArrayBase x, value, out=None):
+    def with_scalar(self, NDArrayBase x not None, value, NDArrayBase out=None):
         """``op(x, scalar=value)`` for a record whose one dynamic parameter is ``scalar``: what ``x + 2.5`` runs."""
+        return self.scaled(x, <double>value, out)
+
+    cdef object scaled(self, NDArrayBase x, double value, NDArrayBase out):
+        """`with_scalar`."""
         cdef CallPlan plan
-        cdef tuple inputs = (x,)
-        cdef tuple scalars = (<double>value,)
+        cdef PyObject* inputs[1]
+        inputs[0] = <PyObject*>x
         for plan in self.plain:
-            if plan.fits(inputs):
-                return self.run(plan, inputs, out, scalars)
-        plan = self.make(inputs, self.parse({"scalar": value}), None)
-        remember(self.plain, plan)
-        return self.run(plan, inputs, out, scalars)
+            if plan.takes(inputs, 1):
+                break
+        else:
+            plan = self.make((x,), self.parse({"scalar": value}), None)
+            remember(self.plain, plan)
+        return self.launch(plan, inputs, &value, NULL if out is None else <PyObject*>out)
+
+    cdef object pair(self, NDArrayBase x, NDArrayBase y, NDArrayBase out):
+        """``op(x, y, out=out)`` for a record without parameters: what ``x + y`` and ``x += y`` run."""
+        cdef CallPlan plan
+        cdef PyObject* inputs[2]
+        inputs[0], inputs[1] = <PyObject*>x, <PyObject*>y
+        for plan in self.plain:
+            if plan.takes(inputs, 2):
+                break
+        else:
+            plan = self.make((x, y), self.parse({}), None)
+            remember(self.plain, plan)
+        return self.launch(plan, inputs, NULL, NULL if out is None else <PyObject*>out)
 
     cdef object parse(self, dict values):
         try:
@@ -139,38 +127,43 @@ cdef class OpFunction:
         except ValueError as e:
             raise MXNetError(str(e)) from None
 
-    cdef object call(self, tuple args, dict kwargs):
-        """The general call: any mix of positional and keyword arguments, ``out=``, ``name=``, ``ctx=``."""
+    cdef object call(self, tuple args, dict kwargs, tuple names):
+        """The general call: any mix of positional and keyword arguments, ``out=``, ``name=``, ``ctx=``. `names`: the
+        keywords in their order, if the call's form is to be remembered."""
         cdef tuple inputs
         cdef list found
         cdef CallPlan plan
+        cdef CallForm form
         record = self.record
-        cdef dict taken = dict(kwargs)
+        cdef tuple written = args + tuple(kwargs.values())
         given, values, ctx, out = self.face.split(record, args, kwargs)
         inputs = tuple(given)
         dynamic = record.dynamic
         key = None
         try:
-            key = tuple([(k, type(v), v) for k, v in values.items() if k not in dynamic]) + (ctx,)
+            key = tuple([(k, type(v), v if v or type(v) is not float else repr(v))      # zeros of either sign
+                         for k, v in values.items() if k not in dynamic]) + (ctx,)
             found = self.plans.get(key)
         except TypeError:               # an unhashable value such as a list: parsed each time
             found = None
             key = None
-        if found is not None:
-            for plan in found:
-                if plan.n_in == len(inputs) and plan.fits(inputs):
-                    if dynamic:
-                        return self.run(plan, inputs, out, self.read_scalars(values))
-                    return self.run(plan, inputs, out, plan.scalars)
-        p = self.parse(values)
-        plan = self.make(inputs, p, ctx)
-        if key is not None:
-            if found is None:
-                found = self.plans_under(key)
-            remember(found, plan)
-            if out is None and len(values) == len(taken) and len(args) == self.n_plain:
-                self.keep_keywords(taken, found)
-        return self.run(plan, inputs, out, plan.scalars)
+        for plan in found or ():
+            if plan.n_in == len(inputs) and plan.fits(inputs):
+                break
+        else:
+            plan = self.make(inputs, self.parse(values), ctx)
+            if key is not None:
+                if found is None:
+                    found = self.plans_under(key)
+                remember(found, plan)
+        cdef tuple scalars = self.read_scalars(values) if dynamic else plan.scalars
+        if key is not None and names is not None and ctx is None and plan.n_in >= 0:
+            form = form_of(written, names, given, values, found, record, scalars)
+            if form is not None:
+                self.forms.insert(0, form)
+                if len(self.forms) > FORMS_KEPT:
+                    self.forms.pop()
+        return self.run(plan, inputs, out, scalars)
 
     cdef list plans_under(self, key):
         """An empty list kept under a new key; the oldest key makes room."""
@@ -201,24 +194,83 @@ cdef class OpFunction:
     def apply(self, p, tuple inputs, out=None, TapeNode drawn=None):
         """Run the call with parsed parameters `p` and give back all its outputs, hidden ones too. `drawn`: the
         recorded call whose random numbers it draws again."""
-        cdef CallPlan plan
         cdef mxl_rng rng
         cdef list found
         dynamic = self.record.dynamic
         key = (p if not dynamic else tuple([getattr(p, k) for k in p.__slots__ if k not in dynamic]), "parsed")
         found = self.plans.get(key)
-        scalars = tuple([0.0 if getattr(p, k) is None else float(getattr(p, k)) for k in dynamic])
-        if drawn is not None:
-            rng.seed, rng.step = drawn.seed, drawn.step
         if found is None:
             found = self.plans_under(key)
-        for plan in found:
+        if drawn is not None:
+            rng.seed, rng.step = drawn.seed, drawn.step
+        scalars = tuple([0.0 if getattr(p, k) is None else float(getattr(p, k)) for k in dynamic])
+        return self.apply_kept(found, p, scalars, inputs, out, NULL if drawn is None else &rng)
+
+    cdef list apply_kept(self, list plans, p, tuple scalars, tuple inputs, out, mxl_rng* drawn):
+        """`apply`, for a caller that keeps the plans for `p` itself."""
+        cdef CallPlan plan
+        for plan in plans:
             if plan.n_in == len(inputs) and plan.fits(inputs):
                 break
         else:
             plan = self.make(inputs, p, None)
-            remember(found, plan)
-        return self.run(plan, inputs, out, scalars, NULL if drawn is None else &rng, True)
+            remember(plans, plan)
+        return self.run(plan, inputs, out, scalars, drawn, True)
+
+    cdef object launch(self, CallPlan plan, PyObject** inputs, double* scalars, PyObject* out):
+        """Run a planned call without a detour where nothing is special about it. `inputs`, `scalars`: as many as the
+        plan has; `out`: NULL, or an array."""
+        cdef mxl_tensor tensors[MOST + 1]
+        cdef mxl_call c
+        cdef mxl_rng rng
+        cdef int i, rc, mode = flags()
+        cdef NDArrayBase a = None, x
+        cdef Storage scratch
+        cdef bint plain = plan.simple
+        if mode & RECORDING:
+            if out != NULL:
+                plain = False
+            for i in range(plan.n_in):
+                if (<NDArrayBase>inputs[i])._entry is not None:
+                    plain = False
+        if plain and out != NULL:
+            a = <NDArrayBase>out
+            plain = same_kind(&a.t, &plan.outs[0]) and a.context is plan.context
+            for i in range(plan.n_in - plan.n_aux):
+                x = <NDArrayBase>inputs[i]
+                if overlap(a, x) and not (plan.may_alias >> i & 1 and x.t.data == a.t.data and x.t.dtype == a.t.dtype
+                                          and x.t.size == a.t.size):
+                    plain = False
+        if not plain:
+            return self.run(plan, tuple([<object>inputs[i] for i in range(plan.n_in)]),
+                            None if out == NULL else <object>out,
+                            tuple([scalars[i] for i in range(len(plan.scalars))]))
+        if a is None:
+            a = array_like(&plan.outs[0], plan.context)
+        for i in range(plan.n_in):
+            tensors[i] = (<NDArrayBase>inputs[i]).t
+        tensors[plan.n_in] = a.t
+        rng.seed = rng.step = 0
+        c.inp, c.out = tensors, tensors + plan.n_in
+        c.args, c.scalars, c.work = <const char*>plan.args, scalars, NULL
+        if plan.work:
+            scratch = new_storage(plan.work)
+            c.work = scratch.data
+        c.rng, c.rng_id, c.py = &rng, 0, NULL
+        c.n_in, c.n_out, c.is_train, c.threads = plan.n_in, 1, mode & TRAINING, plan.threads
+        if plan.size < GIL_FREE_ABOVE:
+            rc = plan.fn(&c)
+        else:
+            given = [<object>inputs[i] for i in range(plan.n_in)]      # our caller's, who may let them go meanwhile
+            with nogil:
+                rc = plan.fn(&c)
+        for i in range(plan.n_in - plan.n_aux, plan.n_in):
+            (<NDArrayBase>inputs[i]).storage.version += 1
+        if out != NULL:
+            a.storage.version += 1
+        if rc != MXL_OK:                # after having written some of it, perhaps
+            self.failed(plan, rc)
+        return a
 
     cdef object run(self, CallPlan plan, tuple inputs, out, tuple scalars, mxl_rng* drawn=NULL, bint whole=False):
         """Run a planned call. `drawn`: random numbers to draw again; `whole`: give back a list of all outputs."""
@@ -257,7 +309,11 @@ cdef class OpFunction:
                 return outputs if whole else out
             a = None
         if plan.fn == NULL:
-            self.run_reference(plan, inputs, [a] if outputs is None else outputs, scalars, rng)
+            try:
+                self.run_reference(plan, inputs, [a] if outputs is None else outputs, scalars, rng)
+            except BaseException:
+                half_written(plan, inputs, outputs)
+                raise
         else:
             for i in range(plan.n_in):
                 tensors[i] = (<NDArrayBase>inputs[i]).t
@@ -282,6 +338,7 @@ cdef class OpFunction:
                 with nogil:
                     rc = plan.fn(&c)
             if rc != MXL_OK:
+                half_written(plan, inputs, outputs)
                 self.failed(plan, rc)
         if outputs is None:
             if mode & RECORDING and any_entry(inputs):
@@ -389,7 +446,11 @@ cdef class OpFunction:
                 raise MXNetError(f"{self.__name__}: out is on {x.context}, the inputs on {plan.context}")
         outputs = [given[i] if i < len(given) else empty(s, k, plan.context) for i, (s, k) in
                    enumerate(zip(shapes, kinds))]
-        self.run_reference(plan, inputs, outputs, plan.scalars, rng)
+        try:
+            self.run_reference(plan, inputs, outputs, plan.scalars, rng)
+        except BaseException:
+            half_written(plan, inputs, outputs)
+            raise
         result = self.finish(plan, inputs, outputs, out, plan.scalars, rng)
         return outputs if whole else result
 
@@ -402,8 +463,22 @@ cdef class OpFunction:
         raise MXNetError(f"{self.__name__}({', '.join(shapes)}): {CODES.get(rc, f'kernel error {rc}')}")
 
 
+cdef int half_written(CallPlan plan, tuple inputs, list outputs) except -1:
+    """A call failed: what it was to write may hold anything now."""
+    for x in (outputs or []) + list(inputs[len(inputs) - plan.n_aux:]):
+        (<NDArrayBase>x).storage.version += 1
+    return 0
+
+
 cdef int remember(list plans, CallPlan plan) except -1:
+    cdef CallPlan old
+    if plans and (<CallPlan>plans[0]).epoch != plan.epoch:
+        plans[:] = [old for old in plans if old.epoch == plan.epoch]
     plans.insert(0, plan)
     if len(plans) > PLANS_KEPT:
         plans.pop()
     return 0
+
+
+cdef OpFunction _any = OpFunction.__new__(OpFunction)
+mxl_call_by_vector(OpFunction, <char*>&_any.vector - <char*><void*>_any, False)

@@ -15,9 +15,11 @@ class Lowered:
     """A program with what `explain` and `memory_plan` tell of it: one row an instruction or elided node.
 
     ``watch`` looks after the arrays whose change makes the rows of ``draft.once`` run again; None where there are none.
+    ``moved``: the auxiliary states that the forward half writes.
     """
 
-    __slots__ = ("program", "plan", "draft", "launches", "addresses", "mode", "head_grads", "watch", "cached_bytes")
+    __slots__ = ("program", "plan", "draft", "launches", "addresses", "mode", "head_grads", "watch", "cached_bytes",
+                 "moved")
 
 
 def nbytes_of(shapes, dtypes):
@@ -63,7 +65,7 @@ def lower(draft, plan, launches, arenas, places=None):
     for e, array in pinned.items():
         address[e], owner[e] = array.address, array
     steps, boundary, n_once, once = [], None, 0, set(draft.once)
-    rng_ids = {}
+    rng_ids = dict(draft.rng_ids)
     for row in draft.rows:
         node = draft.nodes[row]
         if node.op is None:
@@ -91,7 +93,9 @@ def lower(draft, plan, launches, arenas, places=None):
         out_specs = [(address[e], shapes[e], FLAG[dtypes[e]]) for e in outs]
         rng_id = None
         if node.op.random:
-            origin = node if node.rng_of is None else node.rng_of
+            origin = node
+            while origin.rng_of is not None:
+                origin = origin.rng_of
             rng_id = rng_ids.setdefault(origin, len(rng_ids))
         kernel = launch.capsule
         if kernel is None:

@@ -45,12 +45,18 @@ typedef struct mxl_call {
 
 typedef int (*mxl_kernel)(mxl_call *);
 
+typedef struct { uint32_t arrived, phase; } mxl_barrier;
+
 /* Process-wide state, owned by cpu.pyx; every kernel module holds a pointer to it. */
-typedef struct {
+typedef struct mxl_runtime {
     int32_t threads;              /* size of a parallel region at most */
-    int32_t forked;               /* set in a forked child: OpenMP's pool did not survive, run serially */
+    int32_t forked;               /* set in a forked child */
     int32_t busy;                 /* a parallel region is open: others run serially */
     int32_t isa;                  /* 0 baseline, 1 AVX2+FMA, 2 AVX-512 */
+    int32_t together;             /* that region has barriers: see mxl_parallel.h */
+    /* body(data, id, n) for every id below n, on several threads; and a barrier among them */
+    void (*run)(struct mxl_runtime *, void (*body)(void *, int, int), void *data, int n);
+    void (*wait)(mxl_barrier *, int n, long *words, int count);
 } mxl_runtime;
 
 enum { MXL_ISA_BASE = 0, MXL_ISA_AVX2 = 1, MXL_ISA_AVX512 = 2, MXL_ISA_LEVELS = 3 };

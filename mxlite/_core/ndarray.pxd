@@ -17,7 +17,19 @@ cdef class Buffer:
     cdef Py_ssize_t n
     cdef object keep
 
+ctypedef object (*operator_function)(int kind, int way, NDArrayBase x, object other)
+
+cdef enum:              # the operators of arrays; 6 + Python's code is a comparison
+    ADD, SUB, MUL, TRUEDIV, MOD, POW, LESS
+
+cdef enum:              # x op other, other op x, x op= other
+    FORWARD, REFLECTED, INPLACE
+
+cdef operator_function apply_operator
 cdef int64_t ITEMSIZE[16]
+cdef bint same_kind(const mxl_tensor* a, const mxl_tensor* b) noexcept
+cdef bint overlap(NDArrayBase a, NDArrayBase b) noexcept
+cdef NDArrayBase array_like(const mxl_tensor* like, object context)
 cdef NDArrayBase new_array(int ndim, const int64_t* shape, int dtype, object context)
 cdef NDArrayBase array_at(void* data, Storage storage, tuple shape, int dtype, object context)
 cdef NDArrayBase twin(NDArrayBase a)

@@ -2,9 +2,12 @@
 """The array class's engine half: memory, shape, copies and views. What MXNet's users call stands in mxlite/ndarray."""
 from operator import index
 
+cimport cython
 import numpy as np
+from cpython.ref cimport Py_INCREF
+from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
 from libc.stdint cimport int64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 from mxlite._core.abi cimport *
 from mxlite._core.storage cimport Storage, foreign_storage, new_storage
 from . import dtypes as _dtypes
@@ -13,6 +16,63 @@ from .errors import MXNetError
 
 cdef extern from *:
     """
+    /* Dead arrays of the face's class wait here to be made again: their memory, without the allocator and its part in
+     * the garbage collector's count. Python's subclasses of that class have an allocator of their own. */
+    #define MXL_KEPT 256
+    static PyTypeObject *mxl_array_type = 0;
+    static PyObject *mxl_kept[MXL_KEPT];
+    static int mxl_n_kept = 0;
+
+    static PyObject *mxl_array_alloc(PyTypeObject *type, Py_ssize_t n)
+    {
+        if (type != mxl_array_type || mxl_n_kept == 0) return PyType_GenericAlloc(type, n);
+        PyObject *o = mxl_kept[--mxl_n_kept];
+        memset((char *)o + sizeof(PyObject), 0, (size_t)type->tp_basicsize - sizeof(PyObject));
+        PyObject_Init(o, type);
+        PyObject_GC_Track(o);
+        return o;
+    }
+
+    static void mxl_array_free(void *o)
+    {
+        if (Py_TYPE((PyObject *)o) == mxl_array_type && mxl_n_kept < MXL_KEPT) mxl_kept[mxl_n_kept++] = o;
+        else PyObject_GC_Del(o);
+    }
+
+    static void mxl_keep_dead(PyObject *cls)
+    {
+    #ifndef Py_GIL_DISABLED
+        PyTypeObject *t = (PyTypeObject *)cls;
+        if (mxl_array_type || t->tp_itemsize || t->tp_alloc != PyType_GenericAlloc || t->tp_free != PyObject_GC_Del)
+            return;
+        mxl_array_type = t;
+        Py_INCREF(cls);
+        t->tp_alloc = mxl_array_alloc;
+        t->tp_free = mxl_array_free;
+    #endif
+    }
+
+    /* Cython enters `__add__` and its like as methods, which subclasses in Python then look up by name at each `x + y`.
+     * Wrappers of the slots, as Python itself makes them, let a subclass inherit the slots. */
+    static int mxl_wrap_slots(PyObject *cls)
+    {
+        PyTypeObject *t = (PyTypeObject *)cls;
+        PyNumberMethods *n = t->tp_as_number;
+        struct { const char *name; void *slot; } all[] = {
+            {"__add__", (void *)n->nb_add}, {"__sub__", (void *)n->nb_subtract}, {"__mul__", (void *)n->nb_multiply},
+            {"__truediv__", (void *)n->nb_true_divide}, {"__mod__", (void *)n->nb_remainder}};
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+            PyObject *like = PyObject_GetAttrString((PyObject *)&PyFloat_Type, all[i].name), *w;
+            if (!like) return -1;
+            w = PyDescr_NewWrapper(t, ((PyWrapperDescrObject *)like)->d_base, all[i].slot);
+            Py_DECREF(like);
+            if (!w || PyDict_SetItemString(t->tp_dict, all[i].name, w)) { Py_XDECREF(w); return -1; }
+            Py_DECREF(w);
+        }
+        PyType_Modified(t);
+        return 0;
+    }
+
     /* Like cls(): but without looking up the class's call, which an array made a million times a second would feel. */
     static PyObject *mxl_new(PyObject *cls, PyObject *args)
     {
@@ -20,12 +80,18 @@ cdef extern from *:
     }
     """
     object mxl_new(object cls, object args)
+    void mxl_keep_dead(object cls)
+    int mxl_wrap_slots(object cls) except -1
+    long long PyLong_AsLongLongAndOverflow(object v, int* overflow) except? -1
+    int PySlice_Unpack(object key, Py_ssize_t* first, Py_ssize_t* last, Py_ssize_t* step) except -1
+    Py_ssize_t PySlice_AdjustIndices(Py_ssize_t n, Py_ssize_t* first, Py_ssize_t* last, Py_ssize_t step)
 
 cdef object CPU = _CPU
 cdef dict FLAG = _dtypes.FLAG
 cdef dict NAME = _dtypes.NAME
 cdef dict NUMPY = _dtypes.NUMPY
 cdef type array_class = None            # the face's subclass, which every new array is made of
+cdef object index_get = None
 cdef tuple NO_ARGS = ()
 
 for _name, _flag in _dtypes.FLAG.items():
@@ -36,6 +102,13 @@ def set_array_class(cls):
     """New arrays are instances of `cls` (a subclass of NDArrayBase) from now on."""
     global array_class
     array_class = cls
+    mxl_keep_dead(cls)
+
+
+def set_indexing(get):
+    """``x[key]`` is ``get(x, key)`` for keys that are not just a row or a range of rows."""
+    global index_get
+    index_get = get
 
 
 cdef class Buffer:
@@ -81,6 +154,61 @@ cdef NDArrayBase new_array(int ndim, const int64_t* shape, int dtype, object con
     a.storage = new_storage(size * ITEMSIZE[dtype])
     a.t.data = a.storage.data
     a.context = context
+    return a
+
+
+cdef NDArrayBase array_like(const mxl_tensor* like, object context):
+    """An uninitialised array of the shape and dtype of a tensor whose size is known to be possible."""
+    cdef NDArrayBase a = make()
+    a.storage = new_storage(like.size * ITEMSIZE[like.dtype])
+    a.t = like[0]
+    a.t.data = a.storage.data
+    a.context = context
+    return a
+
+
+cdef bint same_kind(const mxl_tensor* a, const mxl_tensor* b) noexcept:
+    """Equal shape and dtype."""
+    return a.ndim == b.ndim and a.dtype == b.dtype and memcmp(a.shape, b.shape, 8 * a.ndim) == 0
+
+
+cdef bint overlap(NDArrayBase a, NDArrayBase b) noexcept:
+    """Do the two arrays share bytes?"""
+    cdef char* x = <char*>a.t.data
+    cdef char* y = <char*>b.t.data
+    return (x < y + b.t.size * ITEMSIZE[b.t.dtype] and y < x + a.t.size * ITEMSIZE[a.t.dtype]
+            and a.t.size > 0 and b.t.size > 0)
+
+
+cdef NDArrayBase view_of(NDArrayBase x, int64_t start, int ndim):
+    """An array over `x`'s memory from element `start` on; its shape is left to the caller."""
+    cdef NDArrayBase a = make()
+    a.t.data = <char*>x.t.data + start * ITEMSIZE[x.t.dtype]
+    a.t.ndim, a.t.dtype = ndim, x.t.dtype
+    a.storage, a.context = x.storage, x.context
+    return a
+
+
+cdef NDArrayBase rows_of(NDArrayBase x, int64_t first, int64_t n):
+    """``x[first:first + n]``, which is inside `x`."""
+    cdef int64_t row = x.t.size // x.t.shape[0] if x.t.shape[0] else 0
+    cdef NDArrayBase a = view_of(x, first * row if n else 0, x.t.ndim)
+    cdef int i
+    for i in range(1, x.t.ndim):
+        a.t.shape[i] = x.t.shape[i]
+    a.t.shape[0], a.t.size = n, n * row
+    return a
+
+
+cdef NDArrayBase row_of(NDArrayBase x, int64_t at):
+    """``x[at]``; a single element has shape (1,), as in MXNet."""
+    cdef int64_t row = x.t.size // x.t.shape[0]
+    cdef NDArrayBase a = view_of(x, at * row, x.t.ndim - 1 if x.t.ndim > 1 else 1)
+    cdef int i
+    a.t.shape[0] = 1
+    for i in range(1, x.t.ndim):
+        a.t.shape[i - 1] = x.t.shape[i]
+    a.t.size = row
     return a
 
 
@@ -142,6 +270,14 @@ def from_numpy_shared(x, context=None):
 cdef Storage NOTHING = new_storage(0)
 
 
+cdef inline object binary(int kind, x, y):
+    """``x op y``, of which at least one is an array."""
+    if isinstance(x, NDArrayBase):
+        return apply_operator(kind, FORWARD, <NDArrayBase>x, y)
+    return apply_operator(kind, REFLECTED, <NDArrayBase>y, x)
+
+
+@cython.c_api_binop_methods(True)       # the bare slots: a subclass in Python inherits them as they are
 cdef class NDArrayBase:
     def __cinit__(self):
         # An array that nobody filled in (a subclass that does not call our functions) is empty, not a null pointer.
@@ -155,7 +291,13 @@ cdef class NDArrayBase:
     def shape(self):
         """The array's shape, a tuple of ints."""
         cdef int i
-        return tuple([self.t.shape[i] for i in range(self.t.ndim)])
+        cdef tuple out = PyTuple_New(self.t.ndim)
+        cdef object d
+        for i in range(self.t.ndim):
+            d = self.t.shape[i]
+            Py_INCREF(d)
+            PyTuple_SET_ITEM(out, i, d)
+        return out
 
     @property
     def ndim(self):
@@ -215,9 +357,106 @@ cdef class NDArrayBase:
 
     def overlaps(self, NDArrayBase other not None):
         """True where the two arrays share bytes."""
-        cdef char* a = <char*>self.t.data
-        cdef char* b = <char*>other.t.data
-        return a < b + other.nbytes() and b < a + self.nbytes() and self.t.size > 0 and other.t.size > 0
+        return overlap(self, other)
+
+    def _reshaped(self, tuple shape):
+        """This memory under another `shape`, as ``x.reshape(*shape)``; None for what is not plain: codes other than one
+        -1, another size, an array that is recorded."""
+        cdef NDArrayBase a
+        cdef int64_t dims[MXL_MAXDIM]
+        cdef int64_t size = 1
+        cdef int i, left = -1, n
+        if self._entry is not None:
+            return None
+        if len(shape) == 1 and type(shape[0]) is tuple:
+            shape = <tuple>shape[0]
+        n = len(shape)
+        if n == 0 or n > MXL_MAXDIM or self.t.size == 0:
+            return None
+        for i in range(n):
+            d = shape[i]
+            if type(d) is not int or d > self.t.size:
+                return None
+            dims[i] = d
+            if dims[i] > 0:
+                if size > self.t.size // dims[i]:
+                    return None
+                size *= dims[i]
+            elif dims[i] == -1 and left < 0:
+                left = i
+            else:
+                return None
+        if left >= 0:
+            dims[left] = self.t.size // size
+            size *= dims[left]
+        if size != self.t.size:
+            return None
+        a = view_of(self, 0, n)
+        for i in range(n):
+            a.t.shape[i] = dims[i]
+        a.t.size = size
+        return a
+
+    # What is not the plainest of cases is index_get's and apply_operator's: this module knows no operators.
+
+    def __getitem__(self, key):
+        cdef Py_ssize_t first, last, step, n
+        cdef int overflow = 0
+        if self._entry is None and self.t.ndim:
+            if type(key) is int:
+                first = PyLong_AsLongLongAndOverflow(key, &overflow)
+                if not overflow and -self.t.shape[0] <= first < self.t.shape[0]:
+                    return row_of(self, first if first >= 0 else first + self.t.shape[0])
+            if type(key) is slice:
+                PySlice_Unpack(key, &first, &last, &step)
+                if step == 1:
+                    n = PySlice_AdjustIndices(self.t.shape[0], &first, &last, step)
+                    return rows_of(self, first, n)
+        return index_get(self, key)
+
+    def __add__(x, y):
+        return binary(ADD, x, y)
+
+    def __iadd__(self, other):
+        out = apply_operator(ADD, INPLACE, self, other)
+        # Python takes the slot behind this for a sequence's, too, and does not look at what that gives.
+        return self + other if out is NotImplemented else out
+
+    def __sub__(x, y):
+        return binary(SUB, x, y)
+
+    def __isub__(self, other):
+        return apply_operator(SUB, INPLACE, self, other)
+
+    def __mul__(x, y):
+        return binary(MUL, x, y)
+
+    def __imul__(self, other):
+        return apply_operator(MUL, INPLACE, self, other)
+
+    def __truediv__(x, y):
+        return binary(TRUEDIV, x, y)
+
+    def __itruediv__(self, other):
+        return apply_operator(TRUEDIV, INPLACE, self, other)
+
+    def __mod__(x, y):
+        return binary(MOD, x, y)
+
+    def __imod__(self, other):
+        return apply_operator(MOD, INPLACE, self, other)
+
+    def __pow__(x, y, modulo):
+        return NotImplemented if modulo is not None else binary(POW, x, y)
+
+    def __richcmp__(self, other, int code):
+        return apply_operator(LESS + code, FORWARD, self, other)
+
+    def __hash__(self):
+        return <Py_hash_t>(<size_t><void*>self >> 4)
+
+
+mxl_wrap_slots(NDArrayBase)
 
 
 def view_at(size_t address, tuple shape, str dtype, NDArrayBase owner):

@@ -1,24 +1,24 @@
-"""Options that change how things are computed: ``mx.runtime.set_option``. Whoever plans ahead asks for the ``epoch``."""
+"""Options that change how things are computed (``mx.runtime.set_option``). Who plans ahead asks for the ``epoch``."""
 from ..ops import settings
 from . import cpu
 
 HELP = {
-    "winograd": "3x3 convolutions of stride 1 by Winograd's F(4x4, 3x3) where it wins; off: about a tenth of the "
+    "winograd": "3x3 convolutions of stride 1 by Winograd's F(4x4, 3x3) where it wins; off: about a third of the "
                 "rounding error",
     "fuse": "several nodes of a bound graph run as one kernel: convolution with bias, addition and activation, "
             "BatchNorm with addition and activation, chains of element-wise operators",
     "fold": "at inference, BatchNorm behind a convolution or a FullyConnected becomes part of its weights",
     "prepare": "at inference, weights are packed or transformed once and kept until somebody writes into them",
-    "unroll": "unrolled recurrent cells are recognised: one kernel for a cell's gates, one matrix product for the steps "
-              "of a sequence",
+    "unroll": "unrolled recurrent cells are recognised: one kernel for a cell's gates, one matrix product for the "
+              "steps of a sequence",
 }
 on_change = []          # called after an option was set: what was planned before is void
 _changes = 0
 
 
 def epoch():
-    """A value that is another one after any option, or the instruction-set level, was changed."""
-    return _changes, cpu.get_isa()
+    """A value that is another one after any option, the instruction-set level or the thread count was changed."""
+    return _changes, cpu.get_isa(), cpu.get_threads()
 
 
 def get(name):
@@ -27,7 +27,7 @@ def get(name):
     return getattr(settings, name)
 
 
-def set(name, value):
+def assign(name, value):
     """Set an option to True or False; returns what it was. Executors plan anew at their next run."""
     global _changes
     check(name)
@@ -37,9 +37,14 @@ def set(name, value):
     if bool(value) != before:
         setattr(settings, name, bool(value))
         _changes += 1
-        for call in on_change:
-            call()
+        changed()
     return before
+
+
+def changed():
+    """Let everybody who planned ahead know."""
+    for call in on_change:
+        call()
 
 
 def check(name):

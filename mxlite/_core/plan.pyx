@@ -7,10 +7,11 @@ entries. Blocks that are alive together get disjoint ranges of one arena; entrie
 gradients, outputs) are *pinned*: they are nobody's in-place target and take no arena bytes.
 """
 from mxlite._core.graph cimport Node
+from .placement import place_blocks, place_scratch
 
 cdef enum:
     ALIGN = 64
-    GREEDY_MOST = 4000       # more blocks than this are placed by the linear allocator alone
+    SCRATCH_MOST = 100000000 # more pairs of a block and a step with scratch are not looked at
 
 
 class Plan:
@@ -68,8 +69,8 @@ def plan(draft, list nbytes, list workspaces, allow_inplace=True, list places=No
             e = outs[i]
             if e in pinned:
                 continue
-            if last[e] < 0 and i >= node.n_visible:
-                continue            # a hidden output that nobody reads: the kernel gets a NULL pointer
+            if last[e] < 0 and (i >= node.n_visible or i in node.op.optional):
+                continue            # an output that nobody reads, and may be missing: the kernel gets a NULL pointer
             if allow_inplace and i in views:
                 source = ins[views[i]]
                 if source in held:
@@ -128,10 +129,20 @@ def fill_arena(p, k, rows, workspaces):
     birth, death, size = ([field[b] for b in blocks] for field in (p.birth, p.death, p.size))
     bound = most_alive(birth, death, size, len(rows))
     offset, top = place(birth, death, size, len(rows), bound)
+    wanted = [(s, rounded(n)) for s, n in enumerate(workspaces) if n]
+    scratch, arena = place_workspaces(offset, birth, death, size, top, wanted)
+    # Scratch is a block that lives for one step: where holes do not do, both are placed together.
+    birth, death, size = ([*field, *more] for field, more in zip((birth, death, size), (
+        [s for s, _ in wanted], [s for s, _ in wanted], [n for _, n in wanted])))
+    whole = most_alive(birth, death, size, len(rows))
+    if arena > whole:
+        together, span = place_blocks(birth, death, size, offset + scratch, arena, whole)
+        end = max([at + n for at, n in zip(together, size[:len(blocks)])], default=0)
+        if max(span * bound, end * whole) < max(arena * bound, top * whole):
+            offset, scratch, top, arena = together, together[len(blocks):], end, span
     for b, at in zip(blocks, offset):
         p.offset[b] = at
-    where, arena = place_workspaces(offset, birth, death, size, top, workspaces, rows)
-    p.workspace.update(where)
+    p.workspace.update([(rows[s], at) for (s, _), at in zip(wanted, scratch)])
     return {"entry_bytes": top, "arena_bytes": arena, "lower_bound": bound,
             "workspace_bytes": max(workspaces, default=0)}
 
@@ -152,18 +163,8 @@ def most_alive(birth, death, size, n_steps):
 def place(birth, death, size, n_steps, bound):
     """Offsets for the blocks, and the bytes they span: the best of several orders, stopping at the lower bound."""
     by_birth = sorted(range(len(size)), key=lambda b: (birth[b], -size[b]))
-    best = place_linear(by_birth, birth, death, size)
-    if len(size) <= GREEDY_MOST:
-        orders = [sorted(range(len(size)), key=lambda b: (-size[b], birth[b])),
-                  sorted(range(len(size)), key=lambda b: (birth[b] - death[b], -size[b])),
-                  sorted(range(len(size)), key=lambda b: (-size[b] * (death[b] - birth[b] + 1), birth[b]))]
-        for order in orders:
-            if best[1] <= bound:
-                break
-            attempt = place_greedy(order, birth, death, size)
-            if attempt[1] < best[1]:
-                best = attempt
-    return best
+    offset, top = place_linear(by_birth, birth, death, size)
+    return place_blocks(birth, death, size, offset, top, bound)
 
 
 def place_linear(order, birth, death, size):
@@ -214,51 +215,12 @@ def give_back(free, start, end):
     return free
 
 
-def place_greedy(order, birth, death, size):
-    """Blocks in the given order, each at the lowest offset that is free during its whole life."""
-    cdef list offset = [0] * len(size), placed = []      # placed: (start, end, block), sorted by start
-    cdef object peak = 0, at
-    import bisect
-    for b in order:
-        if size[b] == 0:
-            continue
-        at = 0
-        b0, d0, s0 = birth[b], death[b], size[b]
-        for start, end, other in placed:
-            if birth[other] <= d0 and b0 <= death[other]:
-                if start - at >= s0:
-                    break
-                if end > at:
-                    at = end
-        offset[b] = at
-        bisect.insort(placed, (at, at + s0, b))
-        if at + s0 > peak:
-            peak = at + s0
-    return offset, peak
-
-
-def place_workspaces(offset, birth, death, size, entry_bytes, workspaces, rows):
-    """Offsets for the scratch of every step, in holes that the entries leave at that step, else above them."""
-    where, top = {}, entry_bytes
-    wanted = [(s, rounded(n)) for s, n in enumerate(workspaces) if n]
-    if not wanted:
-        return where, top
-    if len(wanted) * len(size) > 4_000_000:         # a huge graph: one region above the entries serves all
-        for s, n in wanted:
-            where[rows[s]] = entry_bytes
-            top = max(top, entry_bytes + n)
-        return where, top
-    blocks = sorted((offset[b], offset[b] + size[b], birth[b], death[b]) for b in range(len(size)))
-    for s, n in wanted:
-        at = 0
-        for start, end, b, d in blocks:
-            if b <= s <= d and end > start:
-                if start - at >= n:
-                    break
-                at = max(at, end)
-        where[rows[s]] = at
-        top = max(top, at + n)
-    return where, top
+def place_workspaces(offset, birth, death, size, entry_bytes, wanted):
+    """Offsets for the scratch of steps, `wanted` (step, bytes) pairs, in holes that entries leave at that step, else
+    above them; and the bytes that all of it spans."""
+    if len(wanted) * len(size) > SCRATCH_MOST:      # a huge graph: one region above the entries serves all
+        return [entry_bytes] * len(wanted), entry_bytes + max(n for _, n in wanted)
+    return place_scratch(offset, birth, death, size, entry_bytes, wanted)
 
 
 def check(p, g, rows, pinned):

@@ -54,8 +54,8 @@ cdef class Program:
 
     def __init__(self, list steps, list keep, int threads, int boundary, int once=0):
         """`steps`: (row, capsule or callable, ins, outs, args, scalars, work address, rng_id, is_train); ins and outs
-        are (address, shape, dtype flag), address 0 for an output that nobody reads. `keep` holds the memory alive. The first
-        `once` instructions prepare what the others read again and again."""
+        are (address, shape, dtype flag), address 0 for an output that nobody reads. `keep` holds the memory alive. The
+        first `once` instructions prepare what the others read again and again."""
         cdef int64_t looked = 0
         cdef int looked_at = 0
         cdef int i = 0, j, total = 0, n_scalars = 0
@@ -132,6 +132,23 @@ cdef class Program:
                 break
         at[0] = i
         return rc
+
+    def timed(self, int begin, int end):
+        """Run instructions `begin` to `end`, one call after the other; the seconds that each took. RuntimeError where
+        one fails."""
+        cdef int i, at = 0, rc
+        cdef list out = []
+        from time import perf_counter
+        for i in range(begin, end):
+            start = perf_counter()
+            with nogil:
+                rc = self.loop(i, i + 1, &at)
+            out.append(perf_counter() - start)
+            if rc == MXL_EPYTHON:
+                raise take_pending()
+            if rc != MXL_OK:
+                raise RuntimeError(f"instruction {i} failed with code {rc}")
+        return out
 
     cpdef int run(self, int begin, int end, bint redraw=True) except -2:
         """Run instructions `begin` to `end`; a run from the start draws new random numbers, with `redraw` False those

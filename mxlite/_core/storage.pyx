@@ -2,10 +2,12 @@
 """Memory for arrays: 64-byte aligned blocks from a pool that keeps what is freed.
 
 First touch of fresh pages costs twelve times a write to warm ones, so freed blocks wait in free lists by size class
-(four classes an octave) instead of going back to the system; ``empty_cache`` gives them back. All of it runs under the
-GIL.
+(four classes an octave) instead of going back to the system, up to an eighth of the machine's memory; ``empty_cache``
+gives them back. A big request also takes a block that is up to half as large again. Blocks of 4 MB and more are on
+huge pages. All of it runs under the GIL.
 """
 import os
+cimport cython
 from libc.stdlib cimport free
 from libc.stdint cimport int64_t, uint64_t
 
@@ -33,14 +35,16 @@ cdef extern from *:
 cdef enum:
     SMALLEST = 64
     CLASSES = 256
+    BIG = 1 << 16               # from here on a block belongs to the class of its capacity, whatever it was asked for
+    REACH = 2                   # classes above its own that a big request looks into: 1.5 times its size
 cdef void* free_list[CLASSES]          # freed blocks, linked through their first word
 cdef int64_t cached_bytes = 0
-cdef int64_t CACHE_LIMIT = 1 << 30
 cdef int64_t memory_bytes = 0
 try:
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 except (AttributeError, ValueError, OSError):
     memory_bytes = <int64_t>1 << 46
+cdef int64_t CACHE_LIMIT = max(memory_bytes // 8, <int64_t>1 << 28)
 
 
 def memory_limit():
@@ -75,6 +79,13 @@ cdef int size_class(int64_t nbytes, int64_t* capacity) noexcept:
     return c + <int>k
 
 
+cdef int64_t class_capacity(int c) noexcept:
+    """How much a block of class `c` holds."""
+    cdef int64_t base = <int64_t>SMALLEST << (c // 4)
+    return (base + c % 4 * (base // 4) + 63) & ~<int64_t>63
+
+
+@cython.freelist(256)
 cdef class Storage:
     def __dealloc__(self):
         global cached_bytes
@@ -82,7 +93,7 @@ cdef class Storage:
         cdef int64_t capacity
         if self.capacity == 0 or self.data == NULL:
             return
-        c = size_class(self.nbytes, &capacity)
+        c = size_class(self.capacity if self.capacity >= BIG else self.nbytes, &capacity)
         if cached_bytes + self.capacity <= CACHE_LIMIT:
             (<void**>self.data)[0] = free_list[c]
             free_list[c] = self.data
@@ -97,10 +108,15 @@ cdef Storage new_storage(int64_t nbytes):
     global cached_bytes
     cdef Storage s = Storage.__new__(Storage)
     cdef int64_t capacity
-    cdef int c
+    cdef int c, k
     if nbytes < 0 or nbytes > memory_bytes:
         raise MemoryError(f"an array of {nbytes} bytes does not fit this machine's memory of {memory_bytes} bytes")
     c = size_class(nbytes, &capacity)
+    if nbytes >= BIG and free_list[c] == NULL:
+        for k in range(c + 1, min(c + REACH + 1, <int>CLASSES)):
+            if free_list[k] != NULL:
+                c, capacity = k, class_capacity(k)
+                break
     if free_list[c] != NULL:
         s.data = free_list[c]
         free_list[c] = (<void**>s.data)[0]
@@ -145,3 +161,8 @@ def empty_cache():
 def cached():
     """Bytes waiting in the pool."""
     return cached_bytes
+
+
+def cache_limit():
+    """Bytes that wait in the pool at most."""
+    return CACHE_LIMIT

@@ -27,11 +27,11 @@ cdef class Watch:
             i += 1
         return False
 
-    def note(self):
-        """Remember the arrays' present state as seen."""
+    def now(self):
+        """The arrays' present state, for ``note``."""
         cdef Storage s
-        self.seen = [s.version for s in self.storages]
+        return [s.version for s in self.storages]
 
-    def forget(self):
-        """What was prepared from the arrays is lost."""
-        self.seen = None
+    def note(self, list state):
+        """Remember `state` as seen; None: what was prepared from the arrays is lost."""
+        self.seen = state

@@ -3,7 +3,7 @@ import math
 
 import numpy
 
-from .base import EvalMetric, alias, check_label_shapes, host, register
+from .base import EvalMetric, alias, check_label_shapes, host, look, register
 
 
 @register
@@ -18,12 +18,16 @@ class Accuracy(EvalMetric):
     def update(self, labels, preds):
         labels, preds = check_label_shapes(labels, preds, True)
         for label, pred in zip(labels, preds):
-            label, pred = host(label), host(pred)
+            label, pred = look(label), look(pred)
             if pred.shape != label.shape:
                 pred = pred.argmax(axis=self.axis)
-            label, pred = label.astype("int32").ravel(), pred.astype("int32").ravel()
+            if label.dtype != numpy.int32:
+                label = label.astype(numpy.int32)
+            if pred.dtype.kind not in "iu":     # classes that argmax found are integers already
+                pred = pred.astype(numpy.int32)
+            label, pred = label.ravel(), pred.ravel()
             check_label_shapes(label, pred)
-            self._add((label == pred).sum(), len(pred))
+            self._add(numpy.count_nonzero(label == pred), len(pred))
 
 
 @register

@@ -272,9 +272,9 @@ class DataParallelExecutorGroup:
 
         `index_of(name)` is the number under which `updater` knows the parameter.
         """
-        names = [name for name in self.param_names if self.grad_req[name] != "null" and name in self._grads[0]]
-        weights = [self._params[0][name] for name in names]
-        grads = [self._grads[0][name] for name in names]
+        first, gradients, req = self._params[0], self._grads[0], self.grad_req
+        names = [name for name in self.param_names if req[name] != "null" and name in gradients]
+        weights, grads = [first[name] for name in names], [gradients[name] for name in names]
         for table in self._grads[1:]:
             grads = [grad + table[name].as_in_context(grad.context) for grad, name in zip(grads, names)]
         updater([index_of(name) for name in names], grads, weights)

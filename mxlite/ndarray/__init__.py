@@ -4,6 +4,7 @@ from importlib import import_module as _import_module
 from .. import calls as _calls
 from .. import fluent as _fluent
 from .. import namespace as _namespace
+from .._core.operators import Method as _Method
 from ..ops.record import REGISTRY as _REGISTRY
 from . import arithmetic as _arithmetic
 from . import creation as _creation
@@ -14,7 +15,7 @@ from .files import load, load_frombuffer, save
 from .ndarray import NDArray, array, empty, from_numpy, waitall
 
 _arithmetic.install()
-_fluent.install(NDArray, _functions.get, lambda n: n in _REGISTRY)
+_fluent.install(NDArray, _functions.get, lambda n: n in _REGISTRY, _Method)
 globals().update(_arithmetic.functions())
 histogram, split_v2 = _creation.histogram, _creation.split_v2
 

@@ -5,6 +5,7 @@ import operator
 
 import numpy as np
 
+from .._core import operators as _operators
 from .._core.ndarray import NDArrayBase
 from .ndarray import NDArray, _op
 
@@ -49,30 +50,25 @@ NUMBERS = {
 }
 
 
-def _methods(kind, spec):
-    """(x op y, y op x) for a row of the table."""
-    arrays, scalar, reflected = (_op(n) for n in spec)
-    with_scalar, with_reflected = scalar.with_scalar, reflected.with_scalar
+FORWARD, REFLECTED, IN_PLACE = range(3)         # x op other, other op x, x op= other
+SLOTS = ("add", "sub", "mul", "truediv", "mod", "pow", "lt", "le", "eq", "ne", "gt", "ge")      # by the core's numbers
 
-    def forward(self, other):
-        if isinstance(other, NDArrayBase):
-            return arrays(self, other)
-        if isinstance(other, (float, int, numbers.Number, np.generic)):
-            return with_scalar(self, other)
+
+def _operator(kind, spec):
+    """The core's :class:`Operator` for a row of the table. It sees to arrays, floats and ints by itself."""
+    arrays, scalar, reflected = (_op(n) for n in spec)
+
+    def others(way, x, other):
+        out = x if way == IN_PLACE else None
+        if isinstance(other, (float, int, np.generic)) or way != IN_PLACE and isinstance(other, numbers.Number):
+            return (reflected if way == REFLECTED else scalar).with_scalar(x, other, out)
         if isinstance(other, np.ndarray):
-            return arrays(self, _like(other, self))
+            like = _like(other, x)
+            return arrays(like, x) if way == REFLECTED else arrays(x, like) if out is None else arrays(x, like, out=x)
         if kind in ("eq", "ne"):            # Python would compare identities
             raise TypeError(f"an NDArray cannot be compared with {type(other).__name__}")
         return NotImplemented
-
-    def backward(self, other):
-        if isinstance(other, (float, int, numbers.Number, np.generic)):
-            return with_reflected(self, other)
-        if isinstance(other, np.ndarray):
-            return arrays(_like(other, self), self)
-        return NotImplemented
-    forward.__name__, backward.__name__ = f"__{kind}__", f"__r{kind}__"
-    return forward, backward
+    return _operators.Operator(arrays, scalar, reflected, others)
 
 
 def _like(values, x):
@@ -80,32 +76,17 @@ def _like(values, x):
     return array(values, ctx=x.context, dtype=x.dtype_name)
 
 
-def _inplace(kind, spec):
-    arrays, scalar = _op(spec[0]), _op(spec[1])
-
-    def method(self, other):
-        if isinstance(other, NDArrayBase):
-            return arrays(self, other, out=self)
-        if isinstance(other, (float, int, np.generic)):
-            return scalar.with_scalar(self, other, self)
-        if isinstance(other, np.ndarray):
-            return arrays(self, _like(other, self), out=self)
-        return NotImplemented
-    method.__name__ = f"__i{kind}__"
-    return method
-
-
 def function(name, spec):
     """``nd.name(lhs, rhs)`` on any mix of arrays and numbers; of two numbers it is a number."""
-    forward, backward = _methods(name, spec)
+    apply = _operator(name, spec)
     first, second = ("base", "exp") if name == "power" else ("lhs", "rhs")
 
     def compute(lhs, rhs):
         result = NotImplemented
         if isinstance(lhs, NDArrayBase):
-            result = forward(lhs, rhs)
+            result = apply(FORWARD, lhs, rhs)
         elif isinstance(rhs, NDArrayBase):
-            result = backward(rhs, lhs)
+            result = apply(REFLECTED, rhs, lhs)
         elif isinstance(lhs, numbers.Number) and isinstance(rhs, numbers.Number):
             return NUMBERS[name](lhs, rhs)
         if result is NotImplemented:
@@ -129,19 +110,13 @@ def _negative(self):
 
 
 def install():
-    """Put the operators on the class."""
-    for kind, spec in BINARY.items():
-        forward, backward = _methods(kind, spec)
-        setattr(NDArray, f"__{kind}__", forward)
-        if kind in ("add", "sub", "mul", "truediv", "mod", "pow"):
-            setattr(NDArray, f"__r{kind}__", backward)
-        if kind in ("add", "sub", "mul", "truediv", "mod"):
-            setattr(NDArray, f"__i{kind}__", _inplace(kind, spec))
+    """Tell the core what the operators of arrays are."""
+    for number, kind in enumerate(SLOTS):
+        _operators.install(number, _operator(kind, BINARY[kind]))
     NDArray.__div__, NDArray.__rdiv__, NDArray.__idiv__ = (
         NDArray.__truediv__, NDArray.__rtruediv__, NDArray.__itruediv__)
     NDArray.__neg__ = _negative
     NDArray.__abs__ = lambda self: _op("abs")(self)
-    NDArray.__hash__ = object.__hash__
 
 
 def functions():

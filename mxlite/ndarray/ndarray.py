@@ -239,6 +239,10 @@ class NDArray(NDArrayBase):
 
     def reshape(self, *shape, **kwargs):
         """This memory under another shape; MXNet's codes 0, -1, -2, -3, -4 are understood (``reverse=True`` too)."""
+        if not kwargs:
+            out = self._reshaped(shape)
+            if out is not None:
+                return out
         from ..ops.shape import reshape_codes, same_size
         given = kwargs.pop("shape", ())
         reverse = kwargs.pop("reverse", False)
@@ -302,9 +306,6 @@ class NDArray(NDArrayBase):
         if 0 in other.shape and self.size:      # a 0 is a length here
             return _op("slice_like")(self.broadcast_to([d or 1 for d in other.shape]), other)
         return self.broadcast_to(other.shape)
-
-    def __getitem__(self, key):
-        return _indexing.get(self, key)
 
     def __setitem__(self, key, value):
         _indexing.set(self, key, value)
@@ -376,6 +377,7 @@ def _op(name):
 
 
 _nd.set_array_class(NDArray)
+_nd.set_indexing(_indexing.get)
 
 
 def array(source_array, ctx=None, dtype=None):
@@ -389,6 +391,10 @@ def array(source_array, ctx=None, dtype=None):
         new.copy_from(source_array)
         return new
     name = "float32" if dtype is None else _dtypes.name_of(dtype)
+    if type(source_array) is np.ndarray and name == "float32" and source_array.dtype == np.float32:    # the usual case
+        new = _nd.empty(source_array.shape, name, _usable(ctx))
+        np.copyto(new.numpy_view(), source_array)
+        return new
     if isinstance(source_array, (list, tuple)) and source_array and isinstance(source_array[0], NDArrayBase):
         raise TypeError("source_array must be array like object, not a list of NDArrays: use nd.stack or nd.concat")
     try:

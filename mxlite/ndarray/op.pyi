@@ -12,10 +12,10 @@ __all__ = [
     "Deconvolution", "Dropout", "ElementWiseSum", "Embedding", "Flatten", "FullyConnected", "GroupNorm",
     "IdentityAttachKLSparseReg", "InstanceNorm", "L2Normalization", "LRN", "LayerNorm", "LeakyReLU",
     "LinearRegressionOutput", "LogisticRegressionOutput", "MAERegressionOutput", "MakeLoss", "Pad", "Pooling",
-    "Pooling_v1", "Reshape", "SVMOutput", "SequenceLast", "SequenceMask", "SequenceReverse", "SliceChannel", "Softmax",
-    "SoftmaxActivation", "SoftmaxOutput", "SwapAxis", "UpSampling", "abs", "adam_update", "add_n", "all_finite",
-    "amp_cast", "amp_multicast", "arange", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "argmax",
-    "argmax_channel", "argmin", "argsort", "batch_dot", "batch_take", "broadcast_add", "broadcast_axes",
+    "Pooling_v1", "RNN", "Reshape", "SVMOutput", "SequenceLast", "SequenceMask", "SequenceReverse", "SliceChannel",
+    "Softmax", "SoftmaxActivation", "SoftmaxOutput", "SwapAxis", "UpSampling", "abs", "adam_update", "add_n",
+    "all_finite", "amp_cast", "amp_multicast", "arange", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh",
+    "argmax", "argmax_channel", "argmin", "argsort", "batch_dot", "batch_take", "broadcast_add", "broadcast_axes",
     "broadcast_axis", "broadcast_div", "broadcast_equal", "broadcast_greater", "broadcast_greater_equal",
     "broadcast_hypot", "broadcast_lesser", "broadcast_lesser_equal", "broadcast_like", "broadcast_logical_and",
     "broadcast_logical_or", "broadcast_logical_xor", "broadcast_maximum", "broadcast_minimum", "broadcast_minus",
@@ -304,6 +304,27 @@ def Pooling_v1(
     out: NDArray | list[NDArray] | None = None, name: str | None = None,
 ) -> NDArray:
     """The first version of Pooling (2 or 3 spatial axes), kept for old symbol files."""
+
+
+@overload
+def RNN(
+    data: NDArray, parameters: NDArray, state: NDArray, state_cell: NDArray | None, sequence_length: NDArray | None,
+    state_size: int, num_layers: int, bidirectional: bool, mode: Literal["rnn_relu", "rnn_tanh", "lstm", "gru"],
+    p: float = 0.0, state_outputs: bool = False, projection_size: int | None = None,
+    lstm_state_clip_min: float | None = None, lstm_state_clip_max: float | None = None,
+    lstm_state_clip_nan: bool = False, use_sequence_length: bool = False, out: NDArray | list[NDArray] | None = None,
+    name: str | None = None,
+) -> NDArray | Any:
+    """Layers of recurrent cells over all steps of `data` (steps, batch, inputs): (steps, batch, directions ..."""
+@overload
+def RNN(
+    data: NDArray, parameters: NDArray, state: NDArray, state_cell: NDArray | None = None,
+    sequence_length: NDArray | None = None, *, state_size: int, num_layers: int, bidirectional: bool = False,
+    mode: Literal["rnn_relu", "rnn_tanh", "lstm", "gru"], p: float = 0.0, state_outputs: bool = False,
+    projection_size: int | None = None, lstm_state_clip_min: float | None = None,
+    lstm_state_clip_max: float | None = None, lstm_state_clip_nan: bool = False, use_sequence_length: bool = False,
+    out: NDArray | list[NDArray] | None = None, name: str | None = None,
+) -> NDArray | Any: ...
 
 
 def Reshape(

@@ -3,7 +3,8 @@
 All three are bilinear, and differentiate into each other. Sizes of the spatial axes are the last ones (NCW, NCHW,
 NCDHW); the channels-last layouts run the reference.
 """
-from .dot import block_bytes, ceil_to, product, wide
+from . import winograd
+from .dot import BLOCK_K_BYTES, BLOCK_N, FLOATS, PANEL_N, block_bytes, ceil_to, product, wide
 from .record import Op, Param, S, show, unify
 from .rules import float_dtype, size
 from .types import boolean, integer, optional, shape, text
@@ -103,34 +104,122 @@ def fast(p):
     return p.layout not in ("NHWC", "NDHWC")
 
 
+GRADIENTS = {(2, 1, 0): "dgrad", (1, 2, 0): "wgrad"}        # by where data, weight and output are
+
+
 def launch(kind):
-    """Rule: the kernel's arguments, from the positions of data, weight and output among the shapes."""
-    def rule(p, ins, outs):
+    """Rule: the kernel's arguments, from the positions of data, weight and output among the shapes. Keywords are those
+    of the epilogue: ``act lo hi bias residual prepared winograd``, all 0 by default."""
+    def rule(p, ins, outs, **epilogue):
         g, s = Geometry(p), [*ins, *outs]
         x, w, y = (s[i] for i in kind)
         one, zero = (1,) * (3 - g.nd), (0,) * (3 - g.nd)
+        way = winograd.way(g, p.num_group, GRADIENTS.get(kind, "forward"), x, w, y, epilogue.get("prepared", 0))
         return {"batch": x[0], "channels": x[1], "filters": w[0], "groups": p.num_group, "kernel": one + g.kernel,
                 "stride": one + g.stride, "dilate": one + g.dilate, "pad": zero + g.pad, "src": one + x[2:],
-                "dst": one + y[2:]}
+                "dst": one + y[2:], "winograd": way, **epilogue}
     return rule
+
+
+def winograd_workspace(kind, p, x, w, y, itemsize, threads):
+    """Bytes of scratch where the kernel `kind` runs by Winograd for these shapes; None where it does not."""
+    prepared = getattr(p, "prepared", 0)
+    way = winograd.way(Geometry(p), p.num_group, kind, x, w, y, prepared) if itemsize == 4 else 0
+    return winograd.scratch(kind, way, x, w, y, threads, prepared) if way else None
+
+
+# The limits of conv_tiles.h, conv_columns.h and conv_real.h.
+TILE_BYTES, TILE_SPARE, TAP_BYTES = 24576, 1024, 16 + 64 + 8
+COLUMNS_BYTES, PARTS, PARTS_BYTES, CHUNK_BYTES, CHUNK, PIECE_BYTES = 1 << 20, 8, 1 << 20, 1 << 22, 2048, 16
+
+
+def few(p, w):
+    """Whether groups have too few channels for a matrix product: tiles then, where they fit."""
+    return p.num_group > 1 and w[1] * (w[0] // p.num_group) <= 8
+
+
+def tile_bytes(p, w, threads):
+    taps = size(p.kernel) * w[1] * (w[0] // p.num_group)
+    return max(1, threads) * (2 * (TILE_BYTES + TILE_SPARE) + ceil_to(taps * TAP_BYTES, 64))
+
+
+def copies(*shapes):
+    """Bytes of float32 copies of tensors: what conv_half.h computes with."""
+    return sum(ceil_to(4 * size(s), 64) for s in shapes)
 
 
 def forward_workspace(p, ins, outs, itemsize, threads):
     x, w = ins[:2]
-    return block_bytes(w[0] // p.num_group, x[0] * size(outs[0][2:]), size(w[1:]), itemsize, threads)
+    if itemsize < 4:
+        return copies(*ins, *outs) + plain_forward_workspace(p, x, w, outs[0], 4, threads)
+    fast = winograd_workspace("forward", p, x, w, outs[0], itemsize, threads)
+    return plain_forward_workspace(p, x, w, outs[0], itemsize, threads) if fast is None else fast
 
 
-def dgrad_workspace(p, dy, w, x, itemsize, threads):
-    """Scratch of ``conv.dgrad`` for dy, weight and data of those shapes; conv_choice.h and conv_columns.h have the same
-    rules and limits."""
+def plain_forward_workspace(p, x, w, y, itemsize, threads):
+    whole = block_bytes(w[0] // p.num_group, x[0] * size(y[2:]), size(w[1:]), itemsize, threads, p.num_group)
+    return max(whole, tile_bytes(p, w, threads)) if few(p, w) else whole
+
+
+def dgrad_workspace(p, dy, w, x, itemsize, threads, *more):
+    """Scratch of ``conv.dgrad`` for dy, weight and data of those shapes, and `more` inputs; conv_choice.h and
+    conv_columns.h have the same rules and limits."""
+    if itemsize < 4:
+        return copies(dy, w, x, *more) + plain_dgrad_workspace(p, dy, w, x, 4, threads)
+    fast = winograd_workspace("dgrad", p, x, w, dy, itemsize, threads)
+    return plain_dgrad_workspace(p, dy, w, x, itemsize, threads) if fast is None else fast
+
+
+def plain_dgrad_workspace(p, dy, w, x, itemsize, threads):
     groups, taps, pixels = p.num_group, size(p.kernel), size(dy[2:])
     channels, filters = w[1], w[0] // groups
-    direct = groups > 1 and channels * filters <= 8
+    whole = block_bytes(channels, x[0] * size(x[2:]), filters * taps, itemsize, threads, groups)
+    if few(p, w):
+        return max(whole, tile_bytes(p, w, threads))
     image = channels * groups * taps * pixels * itemsize
-    if not direct and channels <= 4 and filters >= 16 and image <= 1 << 20:
-        images = min(x[0], max(1, (1 << 20) // max(image, 1)))
-        return ceil_to(images * image, 64) + block_bytes(channels * taps, images * pixels, filters, itemsize, threads)
-    return block_bytes(channels, x[0] * size(x[2:]), filters * taps, itemsize, threads)
+    if channels <= 4 and filters >= 16 and image <= COLUMNS_BYTES:
+        images = min(x[0], max(1, COLUMNS_BYTES // max(image, 1)))
+        product = block_bytes(channels * taps, images * pixels, filters, itemsize, threads, groups)
+        whole = max(whole, ceil_to(images * image, 64) + product)
+    return whole
+
+
+def wgrad_workspace(p, dy, x, w, itemsize, threads):
+    if itemsize < 4:
+        return copies(dy, x, w) + plain_wgrad_workspace(p, dy, x, w, 4, threads)
+    fast = winograd_workspace("wgrad", p, x, w, dy, itemsize, threads)
+    return plain_wgrad_workspace(p, dy, x, w, itemsize, threads) if fast is None else fast
+
+
+def plain_wgrad_workspace(p, dy, x, w, itemsize, threads):
+    m, n, k = w[0] // p.num_group, size(w[1:]), x[0] * size(dy[2:])
+    block = BLOCK_K_BYTES // itemsize
+    parts, sums = min(PARTS, k // (2 * block), PARTS_BYTES // max(1, m * n * itemsize)), 0
+    part, batch = k, p.num_group
+    if p.num_group == 1 and n <= BLOCK_N and parts > 1:
+        part, batch = ceil_to(-(-k // parts), block), 1
+        sums = ceil_to(parts * m * n * itemsize, 64)
+    elif p.num_group == 1:
+        part = ceil_to(max(CHUNK, CHUNK_BYTES // max(1, m * itemsize)), block)
+    k = min(k, part)
+    # besides the packed blocks, what every tap sees of a block of pixels
+    seen = max(1, threads) * ceil_to(min(size(p.kernel), PANEL_N) * min(k, block) * PIECE_BYTES, 64)
+    whole = sums + block_bytes(m, n, k, itemsize, threads, batch) + seen
+    return max(whole, tile_bytes(p, w, threads)) if few(p, w) else whole
+
+
+def dgrad_adds(p):
+    """Whether ``conv.dgrad`` takes a residual, which may be the output's own memory: where no step leaves gaps, whose
+    positions no product would reach."""
+    g = Geometry(p)
+    return fast(p) and all(s == 1 or (k >= s and d == 1) for k, s, d in zip(g.kernel, g.stride, g.dilate))
+
+
+def packed_weight_floats(p, w):
+    """Elements of the output of ``conv.pack_weight`` for a weight of shape `w`, at any level; 0: forward takes none."""
+    if few(p, w):
+        return 0
+    return p.num_group * ceil_to(w[0] // p.num_group, 8) * size(w[1:])
 
 
 def _given(n):
@@ -193,8 +282,10 @@ class Convolution(Op):
     def cpu(p):
         return "conv.forward" if fast(p) else None
 
+    cpu_dtypes = FLOATS
+
     def launch(p, ins, outs):
-        return launch((0, 1, len(ins)))(p, ins, outs)
+        return launch((0, 1, len(ins)))(p, ins, outs, bias=int(len(ins) > 2))
 
     workspace = forward_workspace
 
@@ -249,6 +340,8 @@ class _conv_dgrad(Op):
 
     def cpu(p):
         return "conv.dgrad" if fast(p) else None
+
+    cpu_dtypes = FLOATS
 
     launch = launch((2, 1, 0))
 
@@ -311,14 +404,13 @@ class _conv_wgrad(Op):
     def cpu(p):
         return "conv.wgrad" if fast(p) else None
 
+    cpu_dtypes = FLOATS
+
     launch = launch((1, 2, 0))
 
     def workspace(p, ins, outs, itemsize, threads):
         dy, x = ins
-        k, cols = x[0] * size(dy[2:]), size(p.shape[1:])
-        # besides the packed blocks, 16 rows of pixels a thread on their way through a transpose
-        rows = max(1, threads) * ceil_to(16 * min(k, 1024 // itemsize) * itemsize + 64, 64)
-        return block_bytes(p.num_filter // p.num_group, cols, k, itemsize, threads) + rows
+        return wgrad_workspace(p, dy, x, p.shape, itemsize, threads)
 
     def grad(F, n, ddw):
         dy, x = n.inputs

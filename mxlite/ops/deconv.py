@@ -89,6 +89,11 @@ def gradients(F, n, p, dy):
     return (dx, dw) if p.no_bias else (dx, dw, F.sum(dy, axis=-1 if g.last else 1, exclude=True))
 
 
+def backward(p, ins, outs):
+    """The parameters of the convolution whose gradient this is."""
+    return _conv_dgrad.parse(dict(Transposed(p).convolution(p, ins[0]), shape=outs[0]))
+
+
 class Deconvolution(Op):
     """The transpose of Convolution over 1, 2 or 3 spatial axes: every element of data adds the weighted window to the
     output, with groups, strides and dilation.
@@ -134,12 +139,13 @@ class Deconvolution(Op):
     def cpu(p):
         return "conv.dgrad" if conv.fast(p) else None
 
+    cpu_dtypes = conv.FLOATS
+
     def launch(p, ins, outs):
-        back = _conv_dgrad.parse(dict(Transposed(p).convolution(p, ins[0]), shape=outs[0]))
-        return _conv_dgrad.launch(back, ins[:2], outs)
+        return _conv_dgrad.launch(backward(p, ins, outs), ins[:2], outs, bias=int(len(ins) > 2))
 
     def workspace(p, ins, outs, itemsize, threads):
-        return dgrad_workspace(p, *ins[:2], outs[0], itemsize, threads)
+        return dgrad_workspace(backward(p, ins, outs), *ins[:2], outs[0], itemsize, threads, *ins[2:])
 
     def grad(F, n, dy):
         return gradients(F, n, n.p, dy)

@@ -9,28 +9,49 @@ from .types import boolean, integer, optional, shape, text
 
 STYPES = ("default", "row_sparse", "csr")
 FORWARD_STYPE = Param(optional(text), None, "storage type of the output; only the default one exists", choices=STYPES)
+FLOATS = ("float32", "float64", "float16", "bfloat16")
 TRANSPOSE_A = Param(boolean, False, "contract the first axis of lhs, not the last (batch_dot: swap its last two)")
 TRANSPOSE_B = Param(boolean, False, "contract the last axis of rhs, not the first (batch_dot: swap its last two)")
 
-# Blocks of the packed engine (engine.h): rows of A, columns of B, bytes of one row of the contracted axis.
-BLOCK_M, BLOCK_N, BLOCK_K_BYTES, THIN = 512, 384, 1024, 4
+# Blocks of the packed engine (engine.h): columns of B, bytes of one row of the contracted axis, rows that are converted
+# at once; the most that A is packed whole of. Then limits of its paths (gemm.h).
+BLOCK_N, BLOCK_K_BYTES, PANEL_N, FINISH_M, SHARED_BYTES = 192, 2048, 48, 256, 1 << 24
+THIN, LONG_SIZE, LONG_K, LONG_PART, LONG_PARTS, SMALL, SMALL_K = 4, 8192, 4096, 1024, 16, 32768, 128
 
 
 def ceil_to(n, unit):
     return -(-n // unit) * unit
 
 
-def block_bytes(m, n, k, itemsize, threads):
-    """Bytes of packing buffers for C(m, n) = A(m, k) B(k, n): one block of A and one of B for each thread."""
-    k = min(k, BLOCK_K_BYTES // itemsize)
-    return max(1, threads) * ceil_to(
-        (min(ceil_to(m, 8), BLOCK_M) + min(ceil_to(n, 48), BLOCK_N)) * k * itemsize + 128, 64)
+def block_bytes(m, n, k, itemsize, threads, batch=1):
+    """Bytes of packing buffers for C(m, n) = A(m, k) B(k, n), and for smaller ones: a block of B and a panel of A for
+    each thread, and all of A, where more than one task needs it."""
+    block = min(max(k, 1), BLOCK_K_BYTES // itemsize)
+    shared = min(ceil_to(m, 8) * k * itemsize, SHARED_BYTES) if batch == 1 and n > PANEL_N else 0
+    return ceil_to(shared, 64) + max(1, threads) * (
+        ceil_to(8 * block * itemsize, 64) + ceil_to(min(ceil_to(n, 16), BLOCK_N) * block * itemsize, 64))
 
 
-def gemm_bytes(m, n, k, itemsize, threads):
-    """Packing buffers of `gemm.gemm`; its path for a few rows or columns packs that side whole."""
-    thin = min(m, n) * k * itemsize + 64 if min(m, n) <= THIN else 0
-    return max(block_bytes(m, n, k, itemsize, threads), thin)
+def gemm_bytes(m, n, k, itemsize, threads, batch=1):
+    """Scratch of `gemm.gemm`: for packing; for the path of a few rows or columns, which copies that side; for long sums
+    of few elements, which are made in parts; for narrow types, summed in float32 blocks. Small products need none."""
+    if itemsize < 4:
+        block = min(m, FINISH_M) * min(ceil_to(n, 16), BLOCK_N) * 4
+        return block_bytes(m, n, k, 4, threads, batch) + max(1, threads) * ceil_to(block, 64)
+    if k <= SMALL_K and m * n * max(k, 1) <= SMALL and (
+            batch > 1 or min(m, n) > THIN or k <= 16 * (m if m <= n else n - 1)):
+        return 0
+    if batch == 1 and min(m, n) <= THIN:
+        return max(block_bytes(m, n, k, itemsize, threads), min(m, n) * k * itemsize + 64)
+    if batch == 1 and m * n <= LONG_SIZE and k >= LONG_K:
+        parts = min(LONG_PARTS, k // LONG_PART)
+        return ceil_to((parts + 1) * m * n * itemsize, 64) + block_bytes(m, n, k, itemsize, threads)
+    return block_bytes(m, n, k, itemsize, threads, batch)
+
+
+def packed_size(n, k):
+    """Elements of the output of ``gemm.pack_weight`` for a second factor of `n` columns and `k` rows, at any level."""
+    return ceil_to(n, 16) * k
 
 
 def wide(xp, x):
@@ -43,8 +64,14 @@ def product(xp, a, b):
     return xp.matmul(wide(xp, a), wide(xp, b)).astype(a.dtype, copy=False)
 
 
-def _args(m, n, k, ta, tb, batch=1):
-    return {"batch": batch, "m": m, "n": n, "k": k, "ta": int(ta), "tb": int(tb)}
+def gemm_args(m, n, k, ta, tb, batch=1, **epilogue):
+    """Arguments of ``gemm.gemm``: C(m, n) = act(op(A) op(B) + bias + residual), `batch` times.
+
+    `epilogue` (all 0 unless given): `bias`, `residual`: whether there is such an input, after A and B in that order;
+    one bias a column, a residual of C's shape that may be C's memory. `act`: 0 none, 1 relu, 2 clip to `lo` .. `hi`.
+    `prepared`: B is the output of ``gemm.pack_weight``, which takes the same arguments (float32 and float64 alone).
+    """
+    return {"batch": batch, "m": m, "n": n, "k": k, "ta": int(ta), "tb": int(tb), **epilogue}
 
 
 def _split(p, a, b):
@@ -86,10 +113,11 @@ class dot(Op):
         return product(xp, a, b).reshape((*rows, *cols) or (1,))
 
     cpu = "gemm.gemm"
+    cpu_dtypes = FLOATS
 
     def launch(p, ins, outs):
         rows, cols, k = _split(p, *ins)
-        return _args(size(rows), size(cols), k, p.transpose_a, p.transpose_b)
+        return gemm_args(size(rows), size(cols), k, p.transpose_a, p.transpose_b)
 
     def workspace(p, ins, outs, itemsize, threads):
         rows, cols, k = _split(p, *ins)
@@ -146,9 +174,10 @@ class _gemm(Op):
         return product(xp, a, b).reshape(p.shape)
 
     cpu = "gemm.gemm"
+    cpu_dtypes = FLOATS
 
     def launch(p, ins, outs):
-        return _args(p.m, p.n, p.k, p.transpose_a, p.transpose_b)
+        return gemm_args(p.m, p.n, p.k, p.transpose_a, p.transpose_b)
 
     def workspace(p, ins, outs, itemsize, threads):
         return gemm_bytes(p.m, p.n, p.k, itemsize, threads)
@@ -194,14 +223,15 @@ class batch_dot(Op):
         return product(xp, a.swapaxes(-1, -2) if p.transpose_a else a, b.swapaxes(-1, -2) if p.transpose_b else b)
 
     cpu = "gemm.gemm"
+    cpu_dtypes = FLOATS
 
     def launch(p, ins, outs):
         lead, m, n, k = _batch(p, *ins)
-        return _args(m, n, k, p.transpose_a, p.transpose_b, size(lead))
+        return gemm_args(m, n, k, p.transpose_a, p.transpose_b, size(lead))
 
     def workspace(p, ins, outs, itemsize, threads):
-        _, m, n, k = _batch(p, *ins)
-        return block_bytes(m, n, k, itemsize, threads)
+        lead, m, n, k = _batch(p, *ins)
+        return gemm_bytes(m, n, k, itemsize, threads, size(lead))
 
     def grad(F, n, dy):
         (a, b), ta, tb = n.inputs, n.p.transpose_a, n.p.transpose_b
@@ -260,10 +290,11 @@ class FullyConnected(Op):
         return y.reshape(*lead, p.num_hidden)
 
     cpu = "gemm.gemm"
+    cpu_dtypes = FLOATS
 
     def launch(p, ins, outs):
         m, k = _fc_sizes(p, ins[0])
-        return _args(m, p.num_hidden, k, False, True)
+        return gemm_args(m, p.num_hidden, k, False, True, bias=int(not p.no_bias))
 
     def workspace(p, ins, outs, itemsize, threads):
         m, k = _fc_sizes(p, ins[0])

@@ -84,12 +84,22 @@ def multi(name, fields, params, doc, step, preloaded=False):
 
     def outputs(p):
         return _numbered(p.num_weights)
+
+    def launch(p, ins, outs):
+        return {"weights": p.num_weights, "momentum": int("mom" in fields), "mixed": int(mixed),
+                "preloaded": int(preloaded), "lrs": () if preloaded else p.lrs, "wds": () if preloaded else p.wds}
+
+    def inplace(p):
+        return {i: i * size for i in range(p.num_weights)}
     shapes = [(2, 3)] * size + [(4,)] * size + [(2,), (2,)] * preloaded
     given = {} if preloaded else dict(lrs=(0.1, 0.2), wds=(0.0, 0.1))
     type(name, (Op,), dict(
         __doc__=doc, __module__=__name__, inputs="*data", aux=aux, states=staticmethod(states), outputs=outputs,
         params={**({} if preloaded else RATES), **params, **SCALES, **COUNT}, infer=infer, infer_dtype=infer_dtype,
-        ref=ref, samples=(S(*shapes, num_weights=2, rescale_grad=0.5, clip_gradient=0.3, **given),)))
+        ref=ref, cpu="update.multi_sgd", launch=launch, inplace=inplace,
+        cpu_dtypes=("float16", "bfloat16", "float32") if mixed else ("float32", "float64"),
+        dynamic=" ".join([*params, *SCALES]),
+        samples=(S(*shapes, num_weights=2, rescale_grad=0.5, clip_gradient=0.3, **given),)))
 
 
 def _decayed(xp, p, w, g, wd):

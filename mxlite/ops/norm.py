@@ -47,11 +47,12 @@ def _infer_dtype(p, ins, outs):
     return [data] + [stat_dtype(data)] * (len(ins) - 1), [data] + [stat_dtype(data)] * (len(outs) - 1)
 
 
-def _launch(p, ins, outs):
+def _launch(p, ins, outs, **epilogue):
+    """`epilogue`: act, lo, hi and residual of the forward kernel, masked of the backward one (kernels/norm.pyx)."""
     shape = ins[0]
     axis = channel(p, shape)
     return {"outer": size(shape[:axis]), "channels": shape[axis], "inner": size(shape[axis + 1:]), "eps": p.eps,
-            "momentum": p.momentum, "fix_gamma": p.fix_gamma, "use_global_stats": p.use_global_stats}
+            "momentum": p.momentum, "fix_gamma": p.fix_gamma, "use_global_stats": p.use_global_stats, **epilogue}
 
 
 def _moments(xp, p, x):
@@ -172,7 +173,7 @@ class BatchNorm(Op):
     infer, infer_dtype, launch, grad = _infer, _infer_dtype, _launch, _grad
     cpu = "norm.batch_norm"
     inplace = {0: 0}
-    train_aware = True
+    train_aware = moves_late = True
     samples = (S((4, 3, 5, 6), fix_gamma=False), S((3, 2, 7), low=0.1), S((5, 4), fix_gamma=False, axis=-1),
                S((2, 3, 4, 19), fix_gamma=False, axis=3), S((2, 3, 4), axis=0, fix_gamma=False),
                S((4, 3, 5), fix_gamma=False, use_global_stats=True, low=0.2), S((0, 3, 2)),
@@ -209,7 +210,7 @@ class BatchNorm_v1(Op):
     infer, infer_dtype, launch, grad = _v1_infer, _infer_dtype, _launch, _grad
     cpu = lambda p: None if p.output_mean_var else "norm.batch_norm"
     inplace = {0: 0}
-    train_aware = True
+    train_aware = moves_late = True
     samples = (S((4, 3, 5, 6), fix_gamma=False), S((5, 4)))
     ref = _v1_ref
 

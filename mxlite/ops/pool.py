@@ -3,8 +3,10 @@ from .conv import check_range
 from .dot import wide
 from .record import Op, Param, S, show, unify
 from .rules import float_dtype
+from .rules import size as product
 from .types import boolean, integer, optional, shape, text
 
+FLOATS = ("float32", "float64", "float16", "bfloat16")
 LAYOUTS = ("NCW", "NCHW", "NCDHW", "NWC", "NHWC", "NDHWC")
 PARAMS = dict(
     kernel=Param(shape, (), "window: (w,), (h, w) or (d, h, w); may be left out with global_pool"),
@@ -111,11 +113,13 @@ def infer_windows(p, ins, outs, v1=False):
             raise ValueError(f"kernel {p.kernel} must have 1, 2 or 3 axes")
     if x is None:
         return ins, outs
-    return [x], [unify(Windows(p, x, v1).shape(x), outs[0])]
+    y = Windows(p, x, v1).shape(x)
+    return [x], [unify(y, out) for out in outs]
 
 
 def _max(xp, w, x):
-    """(maximum, index of the window element it comes from). NaN loses against any number; the first wins a tie."""
+    """(maximum, index of the window element it comes from, -1 for none). NaN loses against any number; the first wins a
+    tie."""
     inside = w.padded(xp, xp.ones(x.shape, bool), False)
     padded = w.padded(xp, x, 0)
     best = index = None
@@ -129,6 +133,12 @@ def _max(xp, w, x):
         best = xp.zeros(x.shape[:2] + w.out, x.dtype)
         index = xp.full(best.shape, -1)
     return xp.where(index < 0, xp.asarray(LOWEST[x.dtype.name], x.dtype), best), index
+
+
+def code_dtype(p):
+    """The dtype of the second output of max pooling, which says what element of its window each maximum is: 8 bits
+    where they number a window's elements and none (255), else 64, and none is -1."""
+    return "uint8" if not p.global_pool and product(p.kernel) <= 255 else "int64"
 
 
 def _power_sum(xp, p, w, x):
@@ -150,10 +160,31 @@ def spread(xp, w, each, dtype):
     return dx[w.inner()]
 
 
-def _launch(p, data):
+def _scratch(w, backward, codes):
+    """Elements of scratch that a thread has: lines of padded input and of outputs; backward all outputs, with a byte
+    each where there are `codes`. As laid out by `place` in kernels/pool_real.h."""
+    def whole(n):
+        return -(-n // 16) * 16
+    (n, s, k, pad, size), slack = (v[-1] for v in (w.out, w.stride, w.kernel, w.pad, w.x)), 48
+    m = whole(-(-(pad + size) // s))
+    pitch = whole((k - 1) // s + 1 + max(whole(n), m) + slack)
+    lines, all = 2 * ((whole(n) - 1) * s + k + slack) + whole(n) + pitch, backward * product(w.out[:-1]) * pitch
+    return whole(lines + all + (-(-all // 4) if codes else 0))
+
+
+def _workspace(p, data, itemsize, threads, backward):
+    w = Windows(p, data)
+    scratch = _scratch(w, backward, p.pool_type == "max")
+    if itemsize == 2:                           # float planes to compute on
+        scratch += sum(2 * -(-product(v) // 16) * 16 for v in (w.x, w.out))
+    return threads * scratch * max(itemsize, 4)
+
+
+def _launch(p, data, backward=False):
     w = Windows(p, data)
     one, zero = (1,) * (3 - w.nd), (0,) * (3 - w.nd)
     return {"planes": data[0] * data[1], "p_value": p.p_value if p.pool_type == "lp" else 1,
+            "scratch": _scratch(w, backward, p.pool_type == "max"),
             "kind": ("max", "avg", "sum", "lp").index(p.pool_type),
             "include_pad": int(p.count_include_pad is not False), "kernel": one + w.kernel, "stride": one + w.stride,
             "pad": zero + w.pad, "src": one + w.x, "dst": one + w.out}
@@ -161,7 +192,8 @@ def _launch(p, data):
 
 def _kernel(name):
     def rule(p):
-        return name if p.layout not in ("NWC", "NHWC", "NDHWC") else None
+        # A window's elements are numbered in 32 bits.
+        return name if p.layout not in ("NWC", "NHWC", "NDHWC") and product(p.kernel) < 2**30 else None
     return rule
 
 
@@ -176,34 +208,46 @@ class Pooling(Op):
     the padded input, or where pad could fill a window of max or avg.
     """
     params = PARAMS
+    # What backward of a maximum needs: less to keep, and to search, than the data.
+    outputs = lambda p: "output codes" if p.pool_type == "max" else "output"
+    visible = 1
     # MXNet's oneDNN path keeps the places of the maxima as a second output.
     mxnet_outputs = lambda p: 2 if p.pool_type == "max" and p.kernel and p.layout in (
         None, "NCW", "NCHW", "NCDHW") else 1
 
     infer = infer_windows
-    infer_dtype = float_dtype
+
+    def infer_dtype(p, ins, outs):
+        ins, out = float_dtype(p, ins, outs[:1])
+        return ins, [*out, code_dtype(p)][:len(outs)]
 
     def ref(xp, p, x):
         w = Windows(p, x.shape)
         dtype, x = x.dtype, w.moved(xp, x)
         if p.pool_type == "max":
-            y = _max(xp, w, x)[0]
-        else:
-            y = _power_sum(xp, p, w, wide(xp, x))
-            if p.pool_type == "avg":
-                y = y / w.counts(xp, p.count_include_pad is not False, y.dtype)
-            elif p.pool_type == "lp" and p.p_value > 1:
-                y = xp.sqrt(y) if p.p_value == 2 else xp.cbrt(y)
+            y, index = _max(xp, w, x)
+            return w.moved_back(xp, y), w.moved_back(xp, index.astype(code_dtype(p)))
+        y = _power_sum(xp, p, w, wide(xp, x))
+        if p.pool_type == "avg":
+            y = y / w.counts(xp, p.count_include_pad is not False, y.dtype)
+        elif p.pool_type == "lp" and p.p_value > 1:
+            y = xp.sqrt(y) if p.p_value == 2 else xp.cbrt(y)
         return w.moved_back(xp, y.astype(dtype, copy=False))
 
     cpu = _kernel("pool.forward")
+    cpu_dtypes = FLOATS
 
     def launch(p, ins, outs):
         return _launch(p, ins[0])
 
-    def grad(F, n, dy):
+    def workspace(p, ins, outs, itemsize, threads):
+        return _workspace(p, ins[0], itemsize, threads, False)
+
+    def grad(F, n, dy, *unused):
+        if dy is None:
+            return None
         given = {k: getattr(n.p, k) for k in PARAMS}
-        extra = {"max": n.inputs[:1], "lp": [n.inputs[0], n.outputs[0]]}.get(n.p.pool_type, [])
+        extra = {"max": n.outputs[1:], "lp": [n.inputs[0], n.outputs[0]]}.get(n.p.pool_type, [])
         return F._backward_Pooling(dy, *extra, shape=n.in_shapes[0], **given)
 
     samples = (
@@ -239,30 +283,39 @@ def _lp_gradients(F, n, ddx, given):
     return seen, slope, F._mul_scalar(F.elemwise_mul(F.elemwise_mul(dy, seen), inverse), scalar=-float(q))
 
 
-class _backward_Pooling(Op):
-    """Gradient of Pooling: `dy`, and the data for max (whose place is found again), data and output for lp.
+def _dtypes_with_codes(p, ins, outs):
+    first, out = float_dtype(p, ins[:1], outs)
+    if ins[1] not in (None, code_dtype(p)):
+        raise ValueError(f"codes must be {code_dtype(p)}, not {ins[1]}")
+    return [*first, code_dtype(p)], out
 
-    `shape` is the shape of the data. The average and the sum need neither data nor output.
+
+class _backward_Pooling(Op):
+    """Gradient of Pooling: from `dy`, and the codes of where maxima come from for max, data and output for lp.
+
+    `shape` is the shape of the data. Codes of elements that lie in the padding, or in no window, give nothing.
     """
     def inputs(p):
-        return {"max": "dy data", "lp": "dy data output"}.get(p.pool_type, "dy")
+        return {"max": "dy codes", "lp": "dy data output"}.get(p.pool_type, "dy")
 
     params = dict(PARAMS, shape=Param(shape, help="shape of the data"))
 
     def infer(p, ins, outs):
-        w = Windows(p, p.shape)
-        want = [w.shape(p.shape), p.shape, w.shape(p.shape)]
+        y = Windows(p, p.shape).shape(p.shape)
+        want = [y, y if p.pool_type == "max" else p.shape, y]
         return [unify(a, b) for a, b in zip(want, ins)], [unify(p.shape, outs[0])]
+
+    def infer_dtype(p, ins, outs):
+        return _dtypes_with_codes(p, ins, outs) if p.pool_type == "max" else float_dtype(p, ins, outs)
 
     def ref(xp, p, dy, x=None, y=None):
         w = Windows(p, p.shape)
         dtype, dy = dy.dtype, wide(xp, w.moved(xp, dy))
-        x = None if x is None else wide(xp, w.moved(xp, x))
         if p.pool_type == "max":
-            index = _max(xp, w, x)[1]
-            dx = spread(xp, w, lambda i: xp.where(index == i, dy, 0), dy.dtype)
+            codes = w.moved(xp, x)
+            dx = spread(xp, w, lambda i: xp.where(codes == i, dy, 0), dy.dtype)
         elif p.pool_type == "lp" and p.p_value > 1:
-            y = wide(xp, w.moved(xp, y))
+            x, y = wide(xp, w.moved(xp, x)), wide(xp, w.moved(xp, y))
             padded, taps, q = w.padded(xp, x, 0), w.taps(), p.p_value - 1
             scale = xp.where(y == 0, 0, dy / xp.where(y == 0, 1, y) ** q)
             dx = spread(xp, w, lambda i: scale * padded[taps[i]] ** q, dy.dtype)
@@ -273,58 +326,67 @@ class _backward_Pooling(Op):
         return w.moved_back(xp, xp.ascontiguousarray(dx.astype(dtype, copy=False)))
 
     cpu = _kernel("pool.backward")
+    cpu_dtypes = FLOATS
 
     def launch(p, ins, outs):
-        return _launch(p, p.shape)
+        return _launch(p, p.shape, True)
+
+    def workspace(p, ins, outs, itemsize, threads):
+        return _workspace(p, p.shape, itemsize, threads, True)
 
     def grad(F, n, ddx):
         given = {k: getattr(n.p, k) for k in PARAMS}
         if n.p.pool_type == "max":
-            return F._pool_pick(ddx, n.inputs[1], **given), None
+            return F._pool_pick(ddx, n.inputs[1], shape=n.p.shape, **given), None
         if n.p.pool_type == "lp":
             return _lp_gradients(F, n, ddx, given)
         return F.Pooling(ddx, **given)
 
     samples = (
-        S((2, 3, 4, 4), (2, 3, 7, 8), kernel=(3, 3), stride=(2, 2), pad=(1, 1), shape=(2, 3, 7, 8)),
+        S((2, 3, 4, 4), (2, 3, 4, 4), kernel=(3, 3), stride=(2, 2), pad=(1, 1), shape=(2, 3, 7, 8), index={1: 9}),
         S((2, 3, 9), kernel=(3,), pool_type="avg", pad=(1,), shape=(2, 3, 9)),
         S((2, 3, 3, 8), kernel=(3, 2), pool_type="avg", pad=(1, 1), stride=(2, 1), count_include_pad=False,
           shape=(2, 3, 6, 7)),
-        S((2, 2, 4, 3, 3), (2, 2, 5, 6, 7), kernel=(2, 3, 3), stride=(1, 2, 2), pooling_convention="full",
-          shape=(2, 2, 5, 6, 7)),
+        S((2, 2, 4, 3, 3), (2, 2, 4, 3, 3), kernel=(2, 3, 3), stride=(1, 2, 2), pooling_convention="full",
+          shape=(2, 2, 5, 6, 7), index={1: 20}),
         S((2, 3, 3, 3), kernel=(2, 2), stride=(2, 2), pool_type="sum", pooling_convention="full", shape=(2, 3, 6, 5)),
-        S((3, 2, 1, 1), (3, 2, 5, 4), global_pool=True, shape=(3, 2, 5, 4)),
-        S((0, 3, 4, 4), (0, 3, 5, 5), kernel=(2, 2), shape=(0, 3, 5, 5)),
+        S((3, 2, 1, 1), (3, 2, 1, 1), global_pool=True, shape=(3, 2, 5, 4), index={1: 25}),
+        S((0, 3, 4, 4), (0, 3, 4, 4), kernel=(2, 2), shape=(0, 3, 5, 5), index={1: 4}),
         S((2, 3, 5, 4), (2, 3, 6, 5), (2, 3, 5, 4), kernel=(2, 2), pool_type="lp", p_value=2, shape=(2, 3, 6, 5),
           low=0.2),
         S((2, 3, 3), (2, 3, 8), (2, 3, 3), kernel=(3,), pool_type="lp", p_value=3, stride=(2,), shape=(2, 3, 8),
           low=0.2),
         S((2, 3, 6), (2, 3, 8), (2, 3, 6), kernel=(3,), pool_type="lp", p_value=1, shape=(2, 3, 8)),
-        S((2, 4, 4, 3), (2, 5, 6, 3), kernel=(2, 3), layout="NHWC", shape=(2, 5, 6, 3)),
-        S((2, 5, 300), (2, 5, 600), kernel=(5,), stride=(2,), pad=(2,), shape=(2, 5, 600)))
+        S((2, 4, 4, 3), (2, 4, 4, 3), kernel=(2, 3), layout="NHWC", shape=(2, 5, 6, 3), index={1: 6}),
+        S((2, 5, 300), (2, 5, 300), kernel=(5,), stride=(2,), pad=(2,), shape=(2, 5, 600), index={1: 6}),
+        S((2, 3, 31), (2, 3, 31), kernel=(300,), stride=(3,), pad=(70,), shape=(2, 3, 250), index={1: 320}))
 
 
 class _pool_pick(Op):
-    """The elements of `values` at the places where `data` has its windows' maxima: the gradient of max pooling's
-    gradient with respect to dy. `values` has the shape of data, empty windows give 0."""
-    inputs = "values data"
-    params = PARAMS
+    """The elements of `values` at the places that `codes` name, those of Pooling: the gradient of max pooling's
+    gradient with respect to dy. `values` has the shape `shape` of the data; places in the padding, or in no window,
+    give 0."""
+    inputs = "values codes"
+    params = _backward_Pooling.params
+    infer_dtype = _dtypes_with_codes
 
     def infer(p, ins, outs):
-        x = unify(*ins)
-        return ([x, x], outs) if x is None else ([x, x], [unify(Windows(p, x).shape(x), outs[0])])
+        y = Windows(p, p.shape).shape(p.shape)
+        return [unify(p.shape, ins[0]), unify(y, ins[1])], [unify(y, outs[0])]
 
-    def ref(xp, p, values, x):
-        w = Windows(p, x.shape)
-        index, padded = _max(xp, w, w.moved(xp, x))[1], w.padded(xp, w.moved(xp, values), 0)
-        y = xp.zeros(index.shape, values.dtype)
+    def ref(xp, p, values, codes):
+        w = Windows(p, p.shape)
+        codes, padded = w.moved(xp, codes), w.padded(xp, w.moved(xp, values), 0)
+        y = xp.zeros(codes.shape, values.dtype)
         for i, at in enumerate(w.taps()):
-            y = xp.where(index == i, padded[at], y)
+            y = xp.where(codes == i, padded[at], y)
         return w.moved_back(xp, y)
 
     def grad(F, n, dy):
-        given = {k: getattr(n.p, k) for k in PARAMS}
-        return F._backward_Pooling(dy, n.inputs[1], shape=n.in_shapes[0], **given), None
+        given = {k: getattr(n.p, k) for k in _backward_Pooling.params}
+        return F._backward_Pooling(dy, n.inputs[1], **given), None
 
-    samples = (S((2, 3, 7, 8), (2, 3, 7, 8), kernel=(3, 3), stride=(2, 2), pad=(1, 1)),
-               S((2, 3, 7), (2, 3, 7), kernel=(1,), stride=(4,), pooling_convention="full"))
+    samples = (S((2, 3, 7, 8), (2, 3, 4, 4), kernel=(3, 3), stride=(2, 2), pad=(1, 1), shape=(2, 3, 7, 8),
+                 index={1: 9}),
+               S((2, 3, 7), (2, 3, 3), kernel=(1,), stride=(4,), pooling_convention="full", shape=(2, 3, 7),
+                 index={1: 2}))

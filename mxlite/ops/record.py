@@ -16,6 +16,7 @@ field                 says
 ``outputs``           names of all outputs, hidden ones too (they carry state from forward to backward)
 ``visible``           how many outputs a user sees (default all); may be a function of the parameters
 ``mxnet_outputs``     how many outputs MXNet 1.9.1 counts in ``node_row_ptr`` (default: as many as there are)
+``optional``          visible outputs that the kernel leaves out where nobody reads them, as it does hidden ones
 ``params``            name -> :class:`Param`, in MXNet's order, which is the order of positional arguments
 ``aliases``           further public names
 ``hint``              stem of automatic names, where it is not the lower-case name
@@ -32,6 +33,7 @@ field                 says
 ``inplace``           ``{output: input}`` or ``{output: (inputs)}``: which memory an output may take over
 ``view``              ``{output: input}``: the output is the input's bytes under another shape
 ``grad``              ``(F, n, *dys) -> entry, None, or a tuple of them``, one per input
+``moves_late``        forward only reads the auxiliary states: they move in backward
 ``loss``              the declared gradient is no derivative and ignores head gradients
 ``random``            draws random numbers
 ``train_aware``       behaves differently while training
@@ -181,6 +183,7 @@ class Op:
     outputs = "output"
     visible = None
     mxnet_outputs = None
+    optional = ()
     params = {}
     aliases = ""
     hint = None
@@ -191,7 +194,7 @@ class Op:
     dynamic = ""
     inplace = {}
     view = {}
-    loss = random = train_aware = False
+    loss = random = train_aware = moves_late = False
     samples = ()
     kinks = ()
     P = None                # made here: the parameters' class

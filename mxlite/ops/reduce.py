@@ -19,7 +19,8 @@ SAMPLES = (S((2, 3)), S((4, 5, 6), axis=1), S((4, 5, 6), axis=(0, 2)), S((3, 70)
            S((2, 3, 4, 5), axis=(1,), exclude=True, keepdims=True), S((2, 3, 4), axis=(-1, 0)),
            S((2, 3), axis=(), keepdims=True), S((5, 4, 3, 2), axis=(0, 2)))
 BLOCK = 65536                   # elements of one part of a large reduction
-CHUNK, WIDTH = 4096, 512        # the kernel's units of a row, and of columns side by side (kernels/reduce_run.h)
+# The kernel's units of a row, of results side by side, and of elements that these have (kernels/reduce_run.h).
+CHUNK, WIDTH, TILE = 4096, 512, 8192
 
 
 def over(p, ndim):
@@ -73,7 +74,10 @@ def parts(dims, flags):
     if count * kept < 2 * BLOCK or not any(flags):
         return 1
     if flags[-1]:
-        tasks, units, each = kept, count // dims[-1] * -(-dims[-1] // CHUNK), count
+        across = dims[-2] if len(dims) > 1 else 1
+        tile = max(1, min(WIDTH, TILE // dims[-1]))
+        tasks, units = kept // across * -(-across // tile), count // dims[-1] * -(-dims[-1] // CHUNK)
+        each = count * min(tile, across)
     else:
         width = min(dims[-1], WIDTH)
         tasks, units, each = kept // dims[-1] * -(-dims[-1] // WIDTH), count, count * width

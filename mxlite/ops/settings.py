@@ -12,6 +12,6 @@ prepare = True
 unroll = True
 
 for _name in filter(None, os.environ.get("MXLITE_OFF", "").replace(" ", "").split(",")):
-    if _name not in ("winograd", "fuse", "fold", "prepare", "unroll"):
-        raise ValueError(f"MXLITE_OFF={_name!r}: there is no such option; there are winograd, fuse, fold, prepare, unroll")
+    if not isinstance(globals().get(_name), bool):
+        raise ValueError(f"MXLITE_OFF={_name!r} is no option: winograd, fuse, fold, prepare and unroll are")
     globals()[_name] = False

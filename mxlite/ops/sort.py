@@ -41,8 +41,9 @@ def _launch(p, ins, ascend, k, value, index, mask):
 
 
 def _workspace(p, ins, outs, itemsize, threads):
-    """Keys of a row, and two lists of their indices."""
-    return _rows(p, ins[0])[1] * (8 + 2 * 8)
+    """Two rows of keys with their places (kernels/sort_run.h), for each thread."""
+    n = _rows(p, ins[0])[1]
+    return threads * 2 * n * (16 if itemsize == 8 or n >= 2**32 else 8)
 
 
 class topk(Op):

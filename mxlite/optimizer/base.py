@@ -112,6 +112,8 @@ class Optimizer:
         if index in self.param_dict:
             return getattr(self.param_dict[index], which)
         table = getattr(self, which)
+        if not table:
+            return 1.0
         return table[index] if index in table else table.get(self.idx2name.get(index), 1.0)
 
     def _get_lr(self, index):
@@ -131,9 +133,11 @@ class Optimizer:
 
     def _update_count(self, index):
         """Count one update of parameter `index` (or of each in a list)."""
-        for i in index if isinstance(index, (list, tuple)) else [index]:
-            self._index_update_count[i] = self._index_update_count.get(i, self.begin_num_update) + 1
-            self.num_update = max(self.num_update, self._index_update_count[i])
+        counts = self._index_update_count
+        for i in index if isinstance(index, (list, tuple)) else (index,):
+            counts[i] = count = counts.get(i, self.begin_num_update) + 1
+            if count > self.num_update:
+                self.num_update = count
 
     def _in_half(self, weight):
         """Whether `weight` has a float32 copy in its state."""
@@ -179,6 +183,11 @@ class Optimizer:
             weight[:] = copy.astype(weight.dtype)
         else:
             self.update(index, weight, grad, state)
+
+    def _update_each(self, index, weights, grads, states):
+        """`update_multi_precision` of each of these parameters, which lie on one context."""
+        for one in zip(index, weights, grads, states):
+            self.update_multi_precision(*one)
 
     def _operator_options(self):
         """Options that every update operator takes."""

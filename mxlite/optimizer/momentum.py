@@ -36,6 +36,11 @@ class _Momentum(Optimizer):
 
     def _apply(self, plain, with_momentum, weight, grad, state, lr, wd, **more):
         """Run the operator called `plain` or `with_momentum`, or its mixed-precision form ``mp_...``."""
+        if self.momentum > 0 and isinstance(state, nd.NDArray) and not more:       # the usual case, without detours
+            getattr(nd, with_momentum)(weight, grad, state, lr=lr, momentum=self.momentum, wd=wd,
+                                       rescale_grad=self.rescale_grad, clip_gradient=self.clip_gradient or -1.0,
+                                       out=weight)
+            return
         options = {"lr": lr, "wd": wd, "out": weight, **self._operator_options(), **more}
         pair = state if isinstance(state, tuple) else (state,)
         name = with_momentum if pair[0] is not None and self.momentum > 0 else plain
@@ -56,6 +61,24 @@ class SGD(_Momentum):
 
     def _step(self, weight, grad, state, lr, wd, count):
         self._apply("sgd_update", "sgd_mom_update", weight, grad, state, lr, wd)
+
+    def _update_each(self, index, weights, grads, states):
+        # What `update` does for each, with what is the same for all of them asked once.
+        if type(self) not in (SGD, ccSGD) or any([isinstance(state, tuple) for state in states]):
+            super()._update_each(index, weights, grads, states)
+            return
+        momentum, rescale, clip = self.momentum, self.rescale_grad, self.clip_gradient or -1.0
+        plain, moving, rate, known = nd.sgd_update, nd.sgd_mom_update, 0.0, None
+        for i, weight, grad, state in zip(index, weights, grads, states):
+            self._update_count(i)
+            if self.num_update != known:
+                known, rate = self.num_update, self.learning_rate
+            lr, wd = rate * self._scale(i, "lr_mult"), self.wd * self._scale(i, "wd_mult")
+            if state is not None and momentum > 0:
+                moving(weight, grad, state, lr=lr, momentum=momentum, wd=wd, rescale_grad=rescale, clip_gradient=clip,
+                       out=weight)
+            else:
+                plain(weight, grad, lr=lr, wd=wd, rescale_grad=rescale, clip_gradient=clip, out=weight)
 
 
 @Optimizer.register

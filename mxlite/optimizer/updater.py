@@ -66,15 +66,26 @@ class Updater:
     def __call__(self, index, grad, weight):
         if not isinstance(index, (list, tuple)):
             index, grad, weight = [index], [grad], [weight]
-        for i, g, w in zip(index, grad, weight):
-            i = i.decode() if isinstance(i, bytes) else i
-            self.optimizer._set_current_context(w.context.device_id)
-            if i not in self.states:
-                self.states[i] = self.optimizer.create_state_multi_precision(i, w)
-            elif not self.states_synced[i]:
-                self.states[i] = self.sync_state_context(self.states[i], w.context)
-            self.states_synced[i] = True
-            self.optimizer.update_multi_precision(i, w, g, self.states[i])
+        optimizer, states, synced, context = self.optimizer, self.states, self.states_synced, None
+        index = [i.decode() if isinstance(i, bytes) else i for i in index]
+        first = 0
+        for k, (i, w) in enumerate(zip(index, weight)):
+            if w.context is not context:        # what lies on one context is updated together
+                if k > first:
+                    self._update(context, index[first:k], weight[first:k], grad[first:k])
+                first, context = k, w.context
+            if i not in states:
+                states[i] = optimizer.create_state_multi_precision(i, w)
+                synced[i] = True
+            elif not synced[i]:
+                states[i] = self.sync_state_context(states[i], context)
+                synced[i] = True
+        if index:
+            self._update(context, index[first:], weight[first:], grad[first:])
+
+    def _update(self, context, index, weights, grads):
+        self.optimizer._set_current_context(context.device_id)
+        self.optimizer._update_each(index, weights, grads, [self.states[i] for i in index])
 
     def sync_state_context(self, state, context):
         """`state` with its arrays on `context`."""

@@ -1,6 +1,7 @@
 """bind, simple_bind: from a symbol and arrays (or shapes) to an Executor."""
 from .._core import dtypes as _dtypes
 from .._core import ndarray as _nd
+from .._core.collector import paused
 from .._core.context import Context, check_usable, current_context
 from .._core.errors import MXNetError
 from .._core.executor import Bound, check_sizes
@@ -104,7 +105,13 @@ def variable_contexts(symbol, ctx, group2ctx):
     return {n.name: (group_context(n, groups) if groups else None) or ctx for n in arg_nodes + aux_nodes}
 
 
-def bind(symbol, ctx, args, args_grad=None, grad_req="write", aux_states=None, group2ctx=None, shared_exec=None):
+def bind(*args, **kwargs):
+    """:func:`bind_arrays`, and the garbage collector waits."""
+    with paused():
+        return bind_arrays(*args, **kwargs)
+
+
+def bind_arrays(symbol, ctx, args, args_grad=None, grad_req="write", aux_states=None, group2ctx=None, shared_exec=None):
     """An Executor of `symbol` over `args` (list or dict of NDArray), writing gradients into `args_grad`.
 
     `group2ctx`: contexts of the groups that ``AttrScope(ctx_group=...)`` made; what has no group is on `ctx`.
@@ -149,7 +156,13 @@ def _is_executor(shared_exec):
         raise TypeError(f"shared_exec must be an Executor, got {type(shared_exec).__name__}")
 
 
-def simple_bind(symbol, ctx, grad_req, type_dict, stype_dict, group2ctx, shared_arg_names, shared_exec, shared_buffer,
+def simple_bind(*args):
+    """:func:`bind_shapes`, and the garbage collector waits."""
+    with paused():
+        return bind_shapes(*args)
+
+
+def bind_shapes(symbol, ctx, grad_req, type_dict, stype_dict, group2ctx, shared_arg_names, shared_exec, shared_buffer,
                 shapes):
     """An Executor with new arrays, all zero, in the shapes and dtypes that inference finds from `shapes`.
 
@@ -203,7 +216,7 @@ def simple_bind(symbol, ctx, grad_req, type_dict, stype_dict, group2ctx, shared_
         arg_arrays = [make.argument(*specs[n]) for n in arg_nodes]
         args_grad = {n.name: make.gradient(*specs[n]) for n, r in zip(arg_nodes, reqs) if r != "null"}
         aux_arrays = [make.state(*specs[n]) for n in aux_nodes]
-        return bind(symbol, ctx, arg_arrays, args_grad, reqs, aux_arrays, group2ctx, shared_exec)
+        return bind_arrays(symbol, ctx, arg_arrays, args_grad, reqs, aux_arrays, group2ctx, shared_exec)
     except (MXNetError, ValueError, TypeError) as e:
         raise RuntimeError(f"simple_bind error.{given}\n{e}") from None
 

@@ -12,10 +12,10 @@ __all__ = [
     "Deconvolution", "Dropout", "ElementWiseSum", "Embedding", "Flatten", "FullyConnected", "GroupNorm",
     "IdentityAttachKLSparseReg", "InstanceNorm", "L2Normalization", "LRN", "LayerNorm", "LeakyReLU",
     "LinearRegressionOutput", "LogisticRegressionOutput", "MAERegressionOutput", "MakeLoss", "Pad", "Pooling",
-    "Pooling_v1", "Reshape", "SVMOutput", "SequenceLast", "SequenceMask", "SequenceReverse", "SliceChannel", "Softmax",
-    "SoftmaxActivation", "SoftmaxOutput", "SwapAxis", "UpSampling", "abs", "adam_update", "add_n", "all_finite",
-    "amp_cast", "amp_multicast", "arange", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "argmax",
-    "argmax_channel", "argmin", "argsort", "batch_dot", "batch_take", "broadcast_add", "broadcast_axes",
+    "Pooling_v1", "RNN", "Reshape", "SVMOutput", "SequenceLast", "SequenceMask", "SequenceReverse", "SliceChannel",
+    "Softmax", "SoftmaxActivation", "SoftmaxOutput", "SwapAxis", "UpSampling", "abs", "adam_update", "add_n",
+    "all_finite", "amp_cast", "amp_multicast", "arange", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh",
+    "argmax", "argmax_channel", "argmin", "argsort", "batch_dot", "batch_take", "broadcast_add", "broadcast_axes",
     "broadcast_axis", "broadcast_div", "broadcast_equal", "broadcast_greater", "broadcast_greater_equal",
     "broadcast_hypot", "broadcast_lesser", "broadcast_lesser_equal", "broadcast_like", "broadcast_logical_and",
     "broadcast_logical_or", "broadcast_logical_xor", "broadcast_maximum", "broadcast_minimum", "broadcast_minus",
@@ -364,6 +364,27 @@ def Pooling_v1(
     **node: Unpack[_Node],
 ) -> Symbol:
     """The first version of Pooling (2 or 3 spatial axes), kept for old symbol files."""
+
+
+@overload
+def RNN(
+    data: Symbol | None, parameters: Symbol | None, state: Symbol | None, state_cell: Symbol | None,
+    sequence_length: Symbol | None, state_size: int, num_layers: int, bidirectional: bool,
+    mode: Literal["rnn_relu", "rnn_tanh", "lstm", "gru"], p: float = 0.0, state_outputs: bool = False,
+    projection_size: int | None = None, lstm_state_clip_min: float | None = None,
+    lstm_state_clip_max: float | None = None, lstm_state_clip_nan: bool = False, use_sequence_length: bool = False,
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol:
+    """Layers of recurrent cells over all steps of `data` (steps, batch, inputs): (steps, batch, directions ..."""
+@overload
+def RNN(
+    data: Symbol | None = None, parameters: Symbol | None = None, state: Symbol | None = None,
+    state_cell: Symbol | None = None, sequence_length: Symbol | None = None, *, state_size: int, num_layers: int,
+    bidirectional: bool = False, mode: Literal["rnn_relu", "rnn_tanh", "lstm", "gru"], p: float = 0.0,
+    state_outputs: bool = False, projection_size: int | None = None, lstm_state_clip_min: float | None = None,
+    lstm_state_clip_max: float | None = None, lstm_state_clip_nan: bool = False, use_sequence_length: bool = False,
+    name: str | None = None, attr: Mapping[str, str] | None = None, out: object = None, **node: Unpack[_Node],
+) -> Symbol: ...
 
 
 def Reshape(

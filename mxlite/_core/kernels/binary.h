@@ -10,7 +10,7 @@ B(sub, C, a - b, sub_i(a, b)) \
 B(mul, C, a * b, mul_i(a, b)) \
 B(div, C, a / b, div_i(a, b)) \
 B(mod, R, M(mod)(a, b), mod_i(a, b)) \
-B(power, R, M(pow)(a, b), pow_i(a, b)) \
+B(power, H, M(pow)(a, b), pow_i(a, b)) \
 B(maximum, C, a != a || a > b ? a : b, a > b ? a : b) \
 B(minimum, C, a != a || a < b ? a : b, a < b ? a : b) \
 B(hypot, H, M(hypot)(a, b), mxl_to_i64(hypot((double)a, (double)b))) \

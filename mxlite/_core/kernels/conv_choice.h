@@ -1,23 +1,27 @@
 /* Which code runs a geometry. ops/conv.py knows the same rules: workspaces depend on them. */
-#define DIRECT(g) ((g)->groups > 1 && (g)->filters / (g)->groups * ((g)->channels / (g)->groups) <= 8)
+#define FEW(g) ((g)->groups > 1 && (g)->filters / (g)->groups * ((g)->channels / (g)->groups) <= 8)
 
 static void ENG(forward)(mxl_runtime *rt, const mxl_call *c, const conv_args *g)
 {
-    if (DIRECT(g)) ENG(each)(ENG(direct_forward), rt, c, g, g->batch * g->filters);
+    if (sizeof(REAL) == 4 && g->winograd) wino_forward(rt, c, g);
+    else if (FEW(g) && ENG(by_tiles)(rt, c, g, 0)) return;
     else ENG(conv_forward)(rt, c, g);
 }
 
 static void ENG(dgrad)(mxl_runtime *rt, const mxl_call *c, const conv_args *g)
 {
-    if (DIRECT(g)) ENG(each)(ENG(direct_dgrad), rt, c, g, g->batch * g->channels);
-    else if (ENG(is_thin)(g)) ENG(thin_dgrad)(rt, c, g);
-    else if (g->channels / g->groups <= 2) ENG(each)(ENG(direct_dgrad), rt, c, g, g->batch * g->channels);
+    if (sizeof(REAL) == 4 && g->winograd) wino_dgrad(rt, c, g);
+    else if (FEW(g) && ENG(by_tiles)(rt, c, g, 1)) return;
+    else if (g->residual) ENG(conv_dgrad)(rt, c, g);
+    else if (!FEW(g) && ENG(is_thin)(g)) ENG(thin_dgrad)(rt, c, g);
+    else if (FEW(g) || g->channels / g->groups <= 2) ENG(each)(ENG(direct_dgrad), rt, c, g, g->batch * g->channels);
     else ENG(conv_dgrad)(rt, c, g);
 }
 
 static void ENG(wgrad)(mxl_runtime *rt, const mxl_call *c, const conv_args *g)
 {
-    if (DIRECT(g)) ENG(each)(ENG(direct_wgrad), rt, c, g, g->filters);
+    if (sizeof(REAL) == 4 && g->winograd) wino_weight_grad(rt, c, g);
+    else if (FEW(g) && ENG(by_tiles)(rt, c, g, 2)) return;
     else ENG(conv_wgrad)(rt, c, g);
 }
-#undef DIRECT
+#undef FEW

@@ -95,7 +95,7 @@ static void ENG(thin_dgrad)(mxl_runtime *rt, const mxl_call *c, const conv_args 
     const int64_t in = g->src[0] * g->src[1] * g->src[2], pixels = g->dst[0] * g->dst[1] * g->dst[2];
     const int64_t image = ENG(columns_of_image)(g);
     const int64_t images = least(g->batch, most(1, COLUMNS_BYTES / (int64_t)sizeof(REAL) / most(image, 1)));
-    const REAL *bias = c->n_in > 2 ? c->in[2].data : NULL;
+    const REAL *bias = CONV_BIAS(c, g);
     REAL *cols = c->work;
     char *work = (char *)c->work + ceil_to(images * image * (int64_t)sizeof(REAL), 64);
     for (int64_t n0 = 0; n0 < g->batch; n0 += images) {

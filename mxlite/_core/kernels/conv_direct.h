@@ -1,4 +1,4 @@
-/* Groups of few channels (depthwise): too thin for a matrix product, so rows are multiplied and added directly. */
+/* The data's gradient for groups of very few channels, and for steps that tiles do not know: directly, row by row. */
 
 /* Output columns lo..hi of a row whose tap falls inside the input: 0 <= ow * stride + at < size. */
 INLINE void ENG(inside)(int64_t at, int64_t stride, int64_t size, int64_t out, int64_t *lo, int64_t *hi)
@@ -6,44 +6,6 @@ INLINE void ENG(inside)(int64_t at, int64_t stride, int64_t size, int64_t out, i
     *lo = at < 0 ? ceil_div(-at, stride) : 0;
     *hi = at >= size ? 0 : least(out, (size - 1 - at) / stride + 1);
     if (*hi < *lo) *hi = *lo;
-}
-
-/* One plane of the output. */
-static void ENG(direct_forward)(const mxl_call *c, const conv_args *g, int64_t t)
-{
-    enum { TILE = 256 };
-    const int64_t f = t % g->filters, n = t / g->filters, per = g->channels / g->groups;
-    const int64_t group = f / (g->filters / g->groups), in = g->src[0] * g->src[1] * g->src[2];
-    const int64_t taps = g->kernel[0] * g->kernel[1] * g->kernel[2], ow = g->dst[2], sw = g->stride[2];
-    const REAL *x = (const REAL *)c->in[0].data + (n * g->channels + group * per) * in;
-    const REAL *w = (const REAL *)c->in[1].data + f * per * taps;
-    const REAL bias = c->n_in > 2 ? ((const REAL *)c->in[2].data)[f] : 0;
-    REAL *y = (REAL *)c->out[0].data + t * g->dst[0] * g->dst[1] * ow;
-    for (int64_t od = 0; od < g->dst[0]; od++) for (int64_t oh = 0; oh < g->dst[1]; oh++, y += ow)
-    for (int64_t j0 = 0; j0 < ow; j0 += TILE) {
-        const int64_t len = least(TILE, ow - j0);
-        REAL acc[TILE];
-        for (int64_t j = 0; j < len; j++) acc[j] = bias;
-        for (int64_t ch = 0; ch < per; ch++) for (int64_t a = 0; a < g->kernel[0]; a++) {
-            const int64_t z = od * g->stride[0] - g->pad[0] + a * g->dilate[0];
-            if (z < 0 || z >= g->src[0]) continue;
-            for (int64_t b = 0; b < g->kernel[1]; b++) {
-                const int64_t r = oh * g->stride[1] - g->pad[1] + b * g->dilate[1];
-                if (r < 0 || r >= g->src[1]) continue;
-                const REAL *row = x + ch * in + (z * g->src[1] + r) * g->src[2];
-                const REAL *wr = w + ch * taps + (a * g->kernel[1] + b) * g->kernel[2];
-                for (int64_t k = 0; k < g->kernel[2]; k++) {
-                    const int64_t at = j0 * sw - g->pad[2] + k * g->dilate[2];
-                    const REAL s = wr[k];
-                    int64_t lo, hi;
-                    ENG(inside)(at, sw, g->src[2], len, &lo, &hi);
-                    if (sw == 1) for (int64_t j = lo; j < hi; j++) acc[j] += s * row[at + j];
-                    else for (int64_t j = lo; j < hi; j++) acc[j] += s * row[at + j * sw];
-                }
-            }
-        }
-        memcpy(y + j0, acc, len * sizeof(REAL));
-    }
 }
 
 #ifndef MXL_CONV_RESIDUE
@@ -82,7 +44,7 @@ static void ENG(direct_dgrad)(const mxl_call *c, const conv_args *g, int64_t t)
     const int64_t taps = g->kernel[0] * g->kernel[1] * g->kernel[2], sw = g->stride[2], ow = g->dst[2];
     const REAL *dy0 = (const REAL *)c->in[0].data + (n * g->filters + group * many) * out;
     const REAL *w0 = (const REAL *)c->in[1].data + (group * many * per + ch % per) * taps;
-    const REAL bias = c->n_in > 2 ? ((const REAL *)c->in[2].data)[ch] : 0;
+    const REAL bias = g->bias ? ((const REAL *)CONV_BIAS(c, g))[ch] : 0;
     REAL *dx = (REAL *)c->out[0].data + t * g->src[0] * g->src[1] * g->src[2];
     residue rz = residue_step(g->stride[0], g->dilate[0], g->kernel[0]);
     residue ry = residue_step(g->stride[1], g->dilate[1], g->kernel[1]);
@@ -132,43 +94,6 @@ static void ENG(direct_dgrad)(const mxl_call *c, const conv_args *g, int64_t t)
                 else for (int j = 0; j < len; j++) to[sw * j] = sums[j];
             }
         }
-    }
-}
-
-INLINE REAL ENG(row_dot)(const REAL *a, const REAL *b, int64_t n, int64_t step)
-{
-    ENG(vec) acc = {0};
-    REAL s = 0;
-    int64_t j = 0;
-    if (step == 1) for (; j + VL <= n; j += VL) acc += LOAD(a + j) * LOAD(b + j);
-    for (; j < n; j++) s += a[j] * b[j * step];
-    for (int i = 0; i < VL; i++) s += acc[i];
-    return s;
-}
-
-/* The weights of one filter. Rows are summed in REAL, rows of the batch in double. */
-static void ENG(direct_wgrad)(const mxl_call *c, const conv_args *g, int64_t f)
-{
-    const int64_t per = g->channels / g->groups, group = f / (g->filters / g->groups), sw = g->stride[2];
-    const int64_t in = g->src[0] * g->src[1] * g->src[2], out = g->dst[0] * g->dst[1] * g->dst[2];
-    REAL *dw = (REAL *)c->out[0].data + f * per * g->kernel[0] * g->kernel[1] * g->kernel[2];
-    for (int64_t ch = 0; ch < per; ch++) for (int64_t a = 0; a < g->kernel[0]; a++)
-    for (int64_t b = 0; b < g->kernel[1]; b++) for (int64_t k = 0; k < g->kernel[2]; k++) {
-        const int64_t at = k * g->dilate[2] - g->pad[2];
-        double total = 0;
-        int64_t lo, hi;
-        ENG(inside)(at, sw, g->src[2], g->dst[2], &lo, &hi);
-        for (int64_t n = 0; n < g->batch; n++) {
-            const REAL *dy = (const REAL *)c->in[0].data + (n * g->filters + f) * out;
-            const REAL *x = (const REAL *)c->in[1].data + (n * g->channels + group * per + ch) * in;
-            for (int64_t od = 0; od < g->dst[0]; od++) for (int64_t oh = 0; oh < g->dst[1]; oh++, dy += g->dst[2]) {
-                const int64_t z = od * g->stride[0] - g->pad[0] + a * g->dilate[0];
-                const int64_t r = oh * g->stride[1] - g->pad[1] + b * g->dilate[1];
-                if (z < 0 || z >= g->src[0] || r < 0 || r >= g->src[1] || lo == hi) continue;
-                total += ENG(row_dot)(dy + lo, x + (z * g->src[1] + r) * g->src[2] + at + lo * sw, hi - lo, sw);
-            }
-        }
-        *dw++ = (REAL)total;
     }
 }
 

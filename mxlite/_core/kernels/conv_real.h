@@ -5,143 +5,13 @@
  *             with a bias it is the forward pass of Deconvolution
  *   wgrad     C(filter, channel x tap) = DY(filter, pixel)      X'(pixel, channel x tap)
  *
- * Pixels are numbered through the whole batch, so that small images fill whole panels. X is what a `view` shows of a
- * source tensor: element (channel, tap, pixel) is the source at stride * pixel + offset(tap), zero outside of it.
+ * X is what a view (conv_view.h) shows of a source tensor, pixels numbered through the whole batch.
  * With a stride, the positions of dgrad fall into phases: all positions of one phase see the same taps, in a view of
  * stride 1 of dy, so nothing is multiplied by inserted zeros.
  */
 #include "engine.h"
-
-#ifndef MXL_CONV_VIEW
-#define MXL_CONV_VIEW
-typedef struct {
-    int64_t src[3], out[3], step[3];        /* source size, how many pixels, from pixel to pixel in the source */
-    int64_t taps[3], off0[3], doff[3];      /* offset of tap t along an axis: off0 + t * doff */
-    int64_t cs, is;                         /* source strides: channel, image */
-    int64_t pixels, rs;                     /* products of out and of taps */
-} view;
-
-/* A stretch of consecutive pixels in one output row; z, y, x: where its first one lies in the source, without tap. */
-typedef struct { int64_t image, z, y, x; int pos, len; } run;
-/* What one tap sees of at most one vector of a run: lanes lo..hi lie inside the source, lane j at off + j * step. */
-typedef struct { int64_t off; int pos, len, lo, hi; } piece;
-
-static void view_finish(view *v, int flat)
-{
-    for (int i = 0; i < 3; i++) flat &= v->taps[i] == 1 && v->step[i] == 1 && v->off0[i] == 0 && v->src[i] == v->out[i];
-    if (flat) {         /* 1x1: an image is one row */
-        v->src[2] = v->out[2] = v->src[0] * v->src[1] * v->src[2];
-        v->src[0] = v->src[1] = v->out[0] = v->out[1] = 1;
-    }
-    v->pixels = v->out[0] * v->out[1] * v->out[2];
-    v->rs = v->taps[0] * v->taps[1] * v->taps[2];
-}
-
-/* The runs of pixels q0 .. q0 + n, then one of nothing up to `w`. Returns how many: at most n + 1. */
-static int view_runs(const view *v, int64_t q0, int n, int w, run *r)
-{
-    int64_t image = q0 / v->pixels, p = q0 % v->pixels;
-    int64_t x = p % v->out[2], y = p / v->out[2] % v->out[1], z = p / v->out[2] / v->out[1];
-    int count = 0, pos = 0;
-    while (pos < n) {
-        const int len = (int)least(n - pos, v->out[2] - x);
-        r[count++] = (run){image * v->is, z * v->step[0], y * v->step[1], x * v->step[2], pos, len};
-        pos += len;
-        x = 0;
-        if (++y == v->out[1]) {
-            y = 0;
-            if (++z == v->out[0]) z = 0, image++;
-        }
-    }
-    if (pos < w) r[count++] = (run){0, INT64_MIN / 2, 0, 0, pos, w - pos};
-    return count;
-}
-
-/* Cuts runs into vectors of `vl` lanes as seen by `tap`. Returns how many: at most runs + lanes / vl. */
-static int view_pieces(const view *v, int64_t tap, const run *r, int count, int vl, piece *s)
-{
-    const int64_t c = tap % v->taps[2], b = tap / v->taps[2] % v->taps[1], a = tap / v->taps[2] / v->taps[1];
-    const int64_t dz = v->off0[0] + a * v->doff[0], dy = v->off0[1] + b * v->doff[1], dx = v->off0[2] + c * v->doff[2];
-    const piece *first = s;
-    for (; count; count--, r++) {
-        const int64_t z = r->z + dz, y = r->y + dy, x = r->x + dx, sw = v->step[2];
-        int64_t lo = 0, hi = 0;
-        if (z >= 0 && z < v->src[0] && y >= 0 && y < v->src[1] && x < v->src[2]) {
-            lo = x >= 0 ? 0 : least(r->len, sw == 1 ? -x : (-x + sw - 1) / sw);
-            hi = most(lo, least(r->len, sw == 1 ? v->src[2] - x : (v->src[2] - 1 - x) / sw + 1));
-        }
-        const int64_t off = lo == hi ? 0 : r->image + (z * v->src[1] + y) * v->src[2] + x;
-        for (int j = 0; j < r->len; j += vl, s++) {
-            const int len = r->len - j < vl ? r->len - j : vl;
-            *s = (piece){off + j * sw, r->pos + j, len, (int)least(len, most(0, lo - j)),
-                         (int)least(len, most(0, hi - j))};
-        }
-    }
-    return (int)(s - first);
-}
-#endif
-
-typedef struct { view v; const REAL *src; int64_t group; int64_t out_image, out_size[3], out_step[3], out_at[3];
-                 const conv_args *g; int64_t tap0[3], tap_step[3]; } ENG(conv_ctx);
-
-/* One row of X: `room` elements from the pieces, in order, so that a vector may run over into the next piece. */
-INLINE void ENG(fill)(REAL *dst, int room, const REAL *x, const piece *s, int count, int64_t step)
-{
-    for (; count; count--, s++) {
-        REAL *d = dst + s->pos;
-        const REAL *p = x + s->off;
-        if (step == 1) {
-            const ENG(vec) v = ENG(load_part)(p, s->lo, s->hi);
-            if (s->pos + VL <= room) STORE(d, v);
-            else ENG(store_part)(d, v, s->len);
-        } else {
-            for (int j = 0; j < s->lo; j++) d[j] = 0;
-            for (int j = s->lo; j < s->hi; j++) d[j] = p[j * step];
-            for (int j = s->hi; j < s->len; j++) d[j] = 0;
-        }
-    }
-}
-
-/* Panel of X(channel x tap, pixel): taps outside, so that the pieces of a tap serve all its channels. */
-static void ENG(b_pixels)(const ENG(job) *d, int64_t b, REAL *dst, int64_t n0, int cols, int w, int64_t k0, int kc,
-                          REAL *tmp)
-{
-    const ENG(conv_ctx) *x = d->ctx;
-    const view *v = &x->v;
-    run runs[PANEL_N + 1];
-    piece pieces[2 * PANEL_N + 2];
-    const int n_runs = view_runs(v, n0, cols, w, runs);
-    (void)tmp;
-    for (int64_t tap = 0; tap < v->rs; tap++) {
-        int64_t c = k0 <= tap ? 0 : ceil_div(k0 - tap, v->rs), k = c * v->rs + tap - k0;
-        if (k >= kc) continue;
-        const int count = view_pieces(v, tap, runs, n_runs, VL, pieces);
-        const REAL *src = x->src + b * x->group + c * v->cs;
-        if (v->step[2] == 1) for (; k < kc; k += v->rs, src += v->cs) ENG(fill)(dst + k * w, w, src, pieces, count, 1);
-        else for (; k < kc; k += v->rs, src += v->cs) ENG(fill)(dst + k * w, w, src, pieces, count, v->step[2]);
-    }
-}
-
-/* Panel of X'(pixel, channel x tap): rows as above, then transposed, VL columns at a time. */
-static void ENG(b_taps)(const ENG(job) *d, int64_t b, REAL *dst, int64_t n0, int cols, int w, int64_t k0, int kc,
-                        REAL *tmp)
-{
-    const ENG(conv_ctx) *x = d->ctx;
-    const view *v = &x->v;
-    run runs[BLOCK_K + 1];
-    piece pieces[2 * BLOCK_K + 2];
-    const int n_runs = view_runs(v, k0, kc, kc, runs);
-    for (int j0 = 0; j0 < w; j0 += VL) {
-        const int n = (int)most(0, least(VL, cols - j0));
-        for (int i = 0; i < n && i < v->rs; i++) {      /* columns rs apart have the same tap */
-            const int count = view_pieces(v, (n0 + j0 + i) % v->rs, runs, n_runs, VL, pieces);
-            const REAL *src = x->src + b * x->group + (n0 + j0 + i) / v->rs * v->cs;
-            for (int64_t j = i; j < n; j += v->rs, src += v->cs)
-                ENG(fill)(tmp + j * kc, kc, src, pieces, count, v->step[2]);
-        }
-        ENG(pack_rows)(dst + j0, w, VL, tmp, kc, n, kc);
-    }
-}
+#include "conv_lanes.h"
+#include "conv_view.h"
 
 static void ENG(a_weight)(const ENG(job) *d, int64_t b, REAL *dst, int64_t m0, int rows, int64_t k0, int kc)
 {
@@ -155,6 +25,15 @@ static void ENG(a_weight_trans)(const ENG(job) *d, int64_t b, REAL *dst, int64_t
     const conv_args *g = x->g;
     const view *v = &x->v;
     const int64_t full = g->kernel[0] * g->kernel[1] * g->kernel[2];
+    if (full == 1) {
+        const REAL *p = d->a + b * d->a_batch + k0 * d->lda + m0;
+        for (int k = 0; k < kc; k++, dst += MR, p += d->lda) {
+            __builtin_prefetch(p + 16 * d->lda);
+            if (rows == MR) memcpy(dst, p, MR * sizeof(REAL));
+            else for (int i = 0; i < MR; i++) dst[i] = i < rows ? p[i] : 0;
+        }
+        return;
+    }
     int64_t f = k0 / v->rs, tap = k0 % v->rs;
     int64_t tx = tap % v->taps[2], ty = tap / v->taps[2] % v->taps[1], tz = tap / v->taps[2] / v->taps[1];
     for (int k = 0; k < kc; k++, dst += MR) {
@@ -177,6 +56,7 @@ static void ENG(a_dy)(const ENG(job) *d, int64_t b, REAL *dst, int64_t m0, int r
 {
     const ENG(conv_ctx) *x = d->ctx;
     const int64_t pixels = x->v.pixels;
+    if (x->part) k0 += x->from + b * x->part, b = 0;
     int64_t image = k0 / pixels, p = k0 % pixels;
     for (int k = 0; k < kc; image++, p = 0) {
         const int len = (int)least(kc - k, pixels - p);
@@ -230,16 +110,42 @@ static void ENG(view_data)(const conv_args *g, ENG(conv_ctx) *x, const REAL *dat
     x->out_image = g->filters * x->v.pixels;
 }
 
+static ENG(job) ENG(forward_job)(const mxl_call *c, const conv_args *g, ENG(conv_ctx) *x)
+{
+    ENG(view_data)(g, x, c->in[0].data);
+    const int64_t m = g->filters / g->groups, k = g->channels / g->groups * x->v.rs;
+    return (ENG(job)){.m = m, .n = g->batch * x->v.pixels, .k = k, .batch = g->groups, .pack_a = ENG(a_weight),
+                      .pack_b = ENG(b_pixels), .place = ENG(place_pixels), .ldc = x->v.pixels,
+                      .c_batch = m * x->v.pixels, .bias_batch = m, .ctx = x, .lda = k, .a_batch = m * k,
+                      .work = c->work};
+}
+
 static void ENG(conv_forward)(mxl_runtime *rt, const mxl_call *c, const conv_args *g)
 {
     ENG(conv_ctx) x;
-    ENG(view_data)(g, &x, c->in[0].data);
-    const int64_t m = g->filters / g->groups, k = g->channels / g->groups * x.v.rs;
-    ENG(job) d = {.m = m, .n = g->batch * x.v.pixels, .k = k, .batch = g->groups, .pack_a = ENG(a_weight),
-                  .pack_b = ENG(b_pixels), .place = ENG(place_pixels), .c = c->out[0].data, .ldc = x.v.pixels,
-                  .c_batch = m * x.v.pixels, .bias_m = c->n_in > 2 ? c->in[2].data : NULL, .bias_batch = m, .ctx = &x,
-                  .a = c->in[1].data, .lda = k, .a_batch = m * k, .work = c->work};
+    ENG(job) d = ENG(forward_job)(c, g, &x);
+    d.a = c->in[1].data;
+    if (g->prepared) d.packed_a = d.a;
+    d.c = c->out[0].data;
+    d.bias_m = CONV_BIAS(c, g);
+    d.residual = CONV_RESIDUAL(c, g);
+    d.act = (int)g->act, d.lo = (REAL)g->lo, d.hi = (REAL)g->hi;
     ENG(run)(&d, rt, c->threads);
+}
+
+/* The weight as forward's packed_a; what the output has beyond it is 0. */
+static void ENG(pack_weight)(mxl_runtime *rt, const mxl_call *c, const conv_args *g)
+{
+    ENG(conv_ctx) x;
+    mxl_tensor in[2] = {{0}, c->in[0]};
+    mxl_call like = *c;
+    like.in = in;
+    ENG(job) d = ENG(forward_job)(&like, g, &x);
+    REAL *to = c->out[0].data;
+    const int64_t size = ENG(packed_a_size)(&d) * d.batch;
+    d.a = c->in[0].data;
+    ENG(pack_whole_a)(&d, to, rt, c->threads);
+    memset(to + size, 0, (c->out[0].size - size) * sizeof(REAL));
 }
 
 static void ENG(fill_plane)(REAL *y, int64_t n, REAL value)
@@ -254,7 +160,7 @@ static void ENG(conv_dgrad)(mxl_runtime *rt, const mxl_call *c, const conv_args 
     const int64_t in = g->src[0] * g->src[1] * g->src[2], out = g->dst[0] * g->dst[1] * g->dst[2];
     const int64_t taps = g->kernel[0] * g->kernel[1] * g->kernel[2];
     int64_t at[3];
-    const REAL *bias = c->n_in > 2 ? c->in[2].data : NULL;     /* of a Deconvolution, one value a channel */
+    const REAL *bias = CONV_BIAS(c, g);     /* of a Deconvolution, one value a channel */
     /* with gaps between windows some positions are in none: their phases have no taps */
     for (int i = 0; i < 3; i++) if (g->stride[i] > 1 && (g->kernel[i] < g->stride[i] || g->dilate[i] > 1)) {
         for (int64_t t = 0; t < g->batch * g->channels; t++)
@@ -288,9 +194,35 @@ static void ENG(conv_dgrad)(mxl_runtime *rt, const mxl_call *c, const conv_args 
         ENG(job) d = {.m = m, .n = g->batch * x.v.pixels, .k = f * x.v.rs, .batch = g->groups,
                       .pack_a = ENG(a_weight_trans), .pack_b = ENG(b_pixels),
                       .place = plain ? ENG(place_pixels) : ENG(place_phase), .c = c->out[0].data, .ldc = in,
-                      .c_batch = m * in, .bias_m = bias, .bias_batch = m, .ctx = &x, .a = c->in[1].data,
-                      .lda = m * taps, .a_batch = f * m * taps, .work = c->work};
+                      .c_batch = m * in, .bias_m = bias, .bias_batch = m, .residual = CONV_RESIDUAL(c, g),
+                      .ctx = &x, .a = c->in[1].data, .a_step = 32, .lda = m * taps,
+                      .a_batch = f * m * taps, .work = c->work};
         ENG(run)(&d, rt, c->threads);
+    }
+}
+
+#ifndef MXL_CONV_PARTS
+#define MXL_CONV_PARTS
+enum { PARTS = 8, PARTS_BYTES = 1 << 20, CHUNK_BYTES = 1 << 22, CHUNK = 2048 };     /* ops/conv.py has the same */
+/* Pixels of a part of a weight's gradient m x n over k pixels. Where C is a few blocks only, parts are summed for
+ * themselves and then added up (`apart`), so that threads have parts to share out; elsewhere one after another onto
+ * what is there, so that dy's packed part stays in a cache. By size alone, in whole blocks of k. */
+static inline int64_t wgrad_part(int64_t m, int64_t n, int64_t k, int64_t groups, int64_t size, int *apart)
+{
+    const int64_t block = BLOCK_K_BYTES / size;
+    const int64_t parts = least(least(PARTS, k / (2 * block)), PARTS_BYTES / (m * n * size));
+    *apart = groups == 1 && n <= BLOCK_N && parts > 1;
+    if (*apart) return ceil_to(ceil_div(k, parts), block);
+    return groups > 1 ? k : ceil_to(most(CHUNK, CHUNK_BYTES / (m * size)), block);
+}
+#endif
+
+static void ENG(add_parts)(REAL *dw, const REAL *sums, int64_t size, int64_t parts, int64_t a, int64_t b)
+{
+    for (int64_t i = a; i < b; i++) {
+        REAL s = sums[i];
+        for (int64_t j = 1; j < parts; j++) s += sums[j * size + i];
+        dw[i] = s;
     }
 }
 
@@ -299,9 +231,45 @@ static void ENG(conv_wgrad)(mxl_runtime *rt, const mxl_call *c, const conv_args 
     ENG(conv_ctx) x;
     ENG(view_data)(g, &x, c->in[1].data);
     const int64_t m = g->filters / g->groups, n = g->channels / g->groups * x.v.rs, k = g->batch * x.v.pixels;
+    const int64_t size = m * n;
+    if (size == 0) return;
+    int apart;
+    const int64_t part = wgrad_part(m, n, k, g->groups, sizeof(REAL), &apart);
+    const int64_t parts = most(1, ceil_div(k, most(1, part)));
+    REAL *dw = c->out[0].data, *sums = c->work;
     ENG(job) d = {.m = m, .n = n, .k = k, .batch = g->groups, .pack_a = ENG(a_dy), .pack_b = ENG(b_taps),
-                  .c = c->out[0].data, .ldc = n, .c_batch = m * n, .ctx = &x, .a = c->in[0].data,
-                  .a_batch = m * x.v.pixels, .work = c->work,
-                  .tmp_thread = ceil_to(16 * least(k, BLOCK_K) * (int64_t)sizeof(REAL) + 64, 64)};
+                  .c = dw, .ldc = n, .c_batch = size, .ctx = &x, .a = c->in[0].data, .a_batch = m * x.v.pixels,
+                  .work = c->work, .tmp_thread = ENG(taps_bytes)(&x.v, least(k, part))};
+    if (!apart) {
+        for (int64_t i = 0; i < parts; i++) {
+            ENG(job) one = d;
+            x.part = parts > 1 ? part : 0;
+            x.from = i * part;
+            one.k = least(part, k - x.from);
+            one.residual = i ? dw : NULL;
+            ENG(run)(&one, rt, c->threads);
+        }
+        return;
+    }
+    d.c = sums;
+    d.work += ceil_to(parts * size * (int64_t)sizeof(REAL), 64);
+    d.k = x.part = part;
+    d.batch = parts - 1;
+    ENG(job) rest = d;              /* the last one is shorter */
     ENG(run)(&d, rt, c->threads);
+    x.from = (parts - 1) * part;
+    rest.k = k - x.from;
+    rest.batch = 1;
+    rest.c = sums + (parts - 1) * size;
+    ENG(run)(&rest, rt, c->threads);
+    const int nt = mxl_enter(rt, c->threads, parts * size, MXL_GRAIN);
+    if (nt == 1) {
+        ENG(add_parts)(dw, sums, size, parts, 0, size);
+    } else {
+#ifdef _OPENMP
+#pragma omp parallel for schedule(static, 1) num_threads(nt)
+        for (int i = 0; i < nt; i++) ENG(add_parts)(dw, sums, size, parts, size * i / nt, size * (i + 1) / nt);
+#endif
+    }
+    mxl_leave(rt, nt);
 }

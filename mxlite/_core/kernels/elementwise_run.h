@@ -6,11 +6,23 @@
 #include "convert.h"
 #include "elementwise_ops.h"
 
-enum { TILE = 256 };
+/* Rough cost of an element against an addition, by class: where to start a second thread, and whether
+ * memory is what a loop waits for. */
+enum { COST_C = 1, COST_H = 8, COST_F = 8, COST_R = 32, COST_N = 1 };
+enum { TILE = 256, STREAM_TILE = 128 };
 typedef struct { int64_t ndim, dims[MXL_MAXDIM], a[MXL_MAXDIM], b[MXL_MAXDIM]; } BroadcastArgs;
 typedef struct { int64_t channels, inner; } PreluArgs;
 
 static mxl_runtime *mxl_rt;
+/* Outputs above this are written past the cache. It is what a core reaches of the last cache: what the C library tells
+ * is ten times as much on virtual machines. */
+static int64_t mxl_stream_bytes = 32 << 20;
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#define STREAM_END() _mm_sfence()
+#else
+#define STREAM_END()
+#endif
 static const mxl_elementwise_table *mxl_levels[MXL_ISA_LEVELS] = {
     &mxl_elementwise_base,
 #ifdef MXL_HAVE_X86_LEVELS
@@ -27,6 +39,17 @@ static inline mxl_loop_f64 loop_f64(int op)
 {
     mxl_loop_f64 f = mxl_levels[mxl_rt->isa]->f64[op];
     return f ? f : mxl_elementwise_base.f64[op];
+}
+
+static inline mxl_loop_i64 loop_i64(int op) { return mxl_elementwise_i64[op]; }
+
+/* The scalars `v` as function `op` wants them beside arrays of `dtype`; returns the function to run. */
+static int prepare(int op, int dtype, int n, double *v)
+{
+    if (dtype == MXL_F16)                   /* a number beside float16 is one, as in MXNet and NumPy */
+        for (int i = 0; i < n; i++) v[i] = mxl_from_f16(mxl_to_f16((float)v[i]));
+    if (op == MXL_G_rpower_scalar) v[1] = log(v[0]);
+    return op == MXL_BVS_power && v[0] == 2 && (dtype == MXL_F32 || mxl_is_half(dtype)) ? MXL_U_square : op;
 }
 
 #define T float
@@ -51,24 +74,15 @@ static inline mxl_loop_f64 loop_f64(int op)
 #undef SUFFIX
 #undef NATIVE
 
-/* Rough cost of an element against an addition, by class: where to start a second thread. */
-enum { COST_C = 1, COST_H = 8, COST_R = 32, COST_N = 1 };
-
 /* out = f(in[0], in[1] if any, scalars) */
-static int run_flat(mxl_call *c, int op, int n_arrays, int n_scalars, int cost)
+static int run_any(mxl_call *c, int op, int n_arrays, int n_scalars, int cost)
 {
     mxl_tensor *a = c->in, *b = n_arrays > 1 ? c->in + 1 : 0, *y = c->out;
-    if (a->dtype == MXL_F32 && y->dtype == MXL_F32 && !n_scalars && y->size * cost < 2 * MXL_GRAIN) {
-        /* nothing to convert, nothing to share out: a node on a few elements is this call and little else */
-        loop_f32(op)(y->size, a->data, b ? b->data : 0, y->data, 0);
-        return MXL_OK;
-    }
     double v[3] = {0, 0, 0};
-    for (int i = 0; i < n_scalars; i++)     /* a number beside float16 is one, as in MXNet and NumPy */
-        v[i] = a->dtype == MXL_F16 ? mxl_from_f16(mxl_to_f16((float)c->scalars[i])) : c->scalars[i];
-    if (op == MXL_G_rpower_scalar) v[1] = log(v[0]);
+    for (int i = 0; i < n_scalars; i++) v[i] = c->scalars[i];
+    op = prepare(op, a->dtype, n_scalars, v);
     if (a->dtype == MXL_F32 || mxl_is_half(a->dtype)) {
-        if (op == MXL_BVS_power && v[0] == 2) op = MXL_U_square, cost = COST_C;
+        if (op == MXL_U_square) cost = COST_C;
         const float s[3] = {(float)v[0], (float)v[1], (float)v[2]};
         return flat_f32(c, loop_f32(op), a, b, y, s, cost);
     }
@@ -77,6 +91,17 @@ static int run_flat(mxl_call *c, int op, int n_arrays, int n_scalars, int cost)
         return flat_i64(c, mxl_elementwise_i64[op], a, b, y, s, cost);
     }
     return flat_f64(c, loop_f64(op), a, b, y, v, cost);
+}
+/* Inlined with its constants: a node on a few elements is this call and little else. */
+static inline __attribute__((always_inline)) int run_flat(mxl_call *c, int op, int n_arrays, int n_scalars, int cost)
+{
+    mxl_tensor *a = c->in, *y = c->out;
+    if (a->dtype != MXL_F32 || y->dtype != MXL_F32 || y->size * cost >= 2 * MXL_GRAIN
+        || op == MXL_G_rpower_scalar || op == MXL_BVS_power) return run_any(c, op, n_arrays, n_scalars, cost);
+    float s[3] = {0, 0, 0};
+    for (int i = 0; i < n_scalars; i++) s[i] = (float)c->scalars[i];
+    loop_f32(op)(y->size, (const float *)a->data, n_arrays > 1 ? (const float *)c->in[1].data : 0, (float *)y->data, s);
+    return MXL_OK;
 }
 
 static int run_broadcast(mxl_call *c, int op, int cost)
@@ -154,6 +179,14 @@ static int k_cast(mxl_call *c)
     for (int t = 0; t < nt; t++) if (t * step < n) cast_span(c, t * step, (t + 1) * step < n ? (t + 1) * step : n);
     mxl_leave(mxl_rt, nt);
     return MXL_OK;
+}
+
+static int k_chain(mxl_call *c)
+{
+    int dtype = c->out->dtype;
+    if (c->out->size == 0) return MXL_OK;
+    if (dtype == MXL_F32 || mxl_is_half(dtype)) return chain_f32(c);
+    return dtype == MXL_F64 ? chain_f64(c) : MXL_EDTYPE;
 }
 
 /* rrelu's hidden mask is zeros: prediction draws nothing. */
@@ -254,21 +287,30 @@ static int k_prelu(mxl_call *c)     /* forward is backward with ograd = data */
 }
 
 /* Kernels by name; where a name comes twice the later one counts. */
-#define ROW_N(name, fn)
-#define ROW_C(name, fn) {name, fn},
-#define ROW_H(name, fn) {name, fn},
-#define ROW_R(name, fn) {name, fn},
-typedef struct { const char *name; mxl_kernel fn; } Row;
+#define ROW_N(...)
+#define ROW_C(...) {__VA_ARGS__},
+#define ROW_H(...) {__VA_ARGS__},
+#define ROW_F(...) {__VA_ARGS__},
+#define ROW_R(...) {__VA_ARGS__},
+/* `op`: the loop that a chain runs for this kernel, -1 where there is none; `arrays` it reads; `cost` of an element. */
+typedef struct { const char *name; mxl_kernel fn; int op, arrays, cost; } Row;
 static const Row mxl_elementwise_rows[] = {
-#define B(name, cls, value, whole) {#name, k_##name}, {"_" #name "_scalar", vs_##name}, {"broadcast_" #name, bc_##name},
+#define B(name, cls, value, whole) {#name, k_##name, MXL_B_##name, 2, COST_##cls}, \
+    {"_" #name "_scalar", vs_##name, MXL_BVS_##name, 1, COST_##cls}, \
+    {"broadcast_" #name, bc_##name, MXL_B_##name, 2, COST_##cls},
     MXL_BINARY(B)
 #undef B
-#define U(name, ns, cls, value, bcls, gradient) ROW_##cls(#name, k_##name) ROW_##bcls("_backward_" #name, g_##name)
+#define U(name, ns, cls, value, bcls, gradient) ROW_##cls(#name, k_##name, MXL_U_##name, 1, COST_##cls) \
+    ROW_##bcls("_backward_" #name, g_##name, MXL_G_##name, 2, COST_##bcls)
     MXL_UNARY(U)
 #undef U
-    {"_copy", k_copy}, {"cast", k_cast}, {"add_n", k_add_n}, {"broadcast", k_broadcast}, {"_prelu", k_prelu},
-    {"_backward__prelu", k_prelu}, {"_rrelu", k_rrelu}, {"_where_number", g__where_number},
-    {"_plus_scalar", vs_add}, {"_minus_scalar", vs_sub}, {"_rminus_scalar", sv_sub}, {"_rdiv_scalar", sv_div},
-    {"_rmod_scalar", sv_mod}, {"_rpower_scalar", sv_power},
-    {0, 0}};
+#define ALONE(name, fn) {name, fn, -1, 0, 0}
+    ALONE("_copy", k_copy), ALONE("cast", k_cast), ALONE("add_n", k_add_n), ALONE("broadcast", k_broadcast),
+    ALONE("_prelu", k_prelu), ALONE("_backward__prelu", k_prelu), ALONE("_rrelu", k_rrelu), ALONE("chain", k_chain),
+#undef ALONE
+    {"_where_number", g__where_number, MXL_G__where_number, 2, COST_C},
+    {"_plus_scalar", vs_add, MXL_BVS_add, 1, COST_C}, {"_minus_scalar", vs_sub, MXL_BVS_sub, 1, COST_C},
+    {"_rminus_scalar", sv_sub, MXL_BSV_sub, 1, COST_C}, {"_rdiv_scalar", sv_div, MXL_BSV_div, 1, COST_C},
+    {"_rmod_scalar", sv_mod, MXL_BSV_mod, 1, COST_R}, {"_rpower_scalar", sv_power, MXL_BSV_power, 1, COST_H},
+    {0, 0, 0, 0, 0}};
 #endif

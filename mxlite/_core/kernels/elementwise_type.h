@@ -8,10 +8,22 @@
 #define SELF(name) JOIN(name, SUFFIX)
 
 /* Elements [from, to) of out = f(a, b). */
-static void SELF(span_)(LOOP_T f, mxl_tensor *a, mxl_tensor *b, mxl_tensor *y, const T *s, int64_t from, int64_t to)
+static void SELF(span_)(LOOP_T f, mxl_tensor *a, mxl_tensor *b, mxl_tensor *y, const T *s, int cost, int64_t from,
+                        int64_t to)
 {
     if (y->dtype == NATIVE && a->dtype == NATIVE) {
-        f(to - from, (const T *)a->data + from, b ? (const T *)b->data + from : 0, (T *)y->data + from, s);
+        const T *x = (const T *)a->data, *z = b ? (const T *)b->data : 0;
+        T *out = (T *)y->data, tile[STREAM_TILE];
+        if (y->size * (int64_t)sizeof(T) <= mxl_stream_bytes || cost > COST_C || out == x || out == z) {
+            f(to - from, x + from, z ? z + from : 0, out + from, s);
+            return;
+        }
+        for (int64_t i = from; i < to; i += STREAM_TILE) {
+            int64_t m = to - i < STREAM_TILE ? to - i : STREAM_TILE;
+            f(m, x + i, z ? z + i : 0, tile, s);
+            mxl_levels[mxl_rt->isa]->stream(out + i, tile, m * sizeof(T));
+        }
+        STREAM_END();
         return;
     }
     T ta[TILE], tb[TILE], ty[TILE];
@@ -29,7 +41,7 @@ static int SELF(flat_)(mxl_call *c, LOOP_T f, mxl_tensor *a, mxl_tensor *b, mxl_
     int64_t n = y->size;
     int nt = mxl_enter(mxl_rt, c->threads, n * cost, MXL_GRAIN);
     if (nt == 1) {
-        SELF(span_)(f, a, b, y, s, 0, n);
+        SELF(span_)(f, a, b, y, s, cost, 0, n);
         return MXL_OK;
     }
     int64_t step = (n / nt + 63) / 64 * 64;
@@ -37,7 +49,7 @@ static int SELF(flat_)(mxl_call *c, LOOP_T f, mxl_tensor *a, mxl_tensor *b, mxl_
 #pragma omp parallel for num_threads(nt) schedule(static, 1)
     for (int t = 0; t < nt; t++) {
         int64_t from = t * step, to = from + step < n ? from + step : n;
-        if (from < to) SELF(span_)(f, a, b, y, s, from, to);
+        if (from < to) SELF(span_)(f, a, b, y, s, cost, from, to);
     }
     mxl_leave(mxl_rt, nt);
     return MXL_OK;
@@ -186,6 +198,7 @@ static int SELF(add_n_)(mxl_call *c, LOOP_T add)
     mxl_leave(mxl_rt, nt);
     return MXL_OK;
 }
+#include "elementwise_chain.h"
 #undef LOAD
 #undef STORE
 #undef LOOP_T

@@ -1,13 +1,16 @@
 /* The packed matrix-product engine, for one type and one instruction-set level.
  *
  * Include once a type, with REAL (float or double), ENG(x) (a name suffixed by type) and MXL_VB (bytes of a vector)
- * defined. C(m, n) = A(m, k) B(k, n): a task owns a block of C, and for each block of k packs its own block of A and
- * of B, then runs the micro-kernel over them. There is no barrier and no sharing, k is always split at the same
- * places, so the result does not depend on threads or on how C is cut. Packing is done by functions, which is how a
+ * defined. C(m, n) = act(A(m, k) B(k, n) + bias + residual). Panels are MR rows of A and NR columns of B, k by k; a
+ * task owns a block of C, packs the panels of B that it needs for one block of k, and streams the panels of A past
+ * them. A is packed once for all tasks where it fits; neither is, where packing would cost more than it gains (few
+ * rows or columns, small matrices). k is always split at the same places and each element of C summed in the same
+ * order, so the result depends neither on threads nor on how C is cut. Packing is done by functions, which is how a
  * convolution becomes a matrix product without its matrix: see conv.h.
  */
 #ifndef MXL_ENGINE_COMMON
 #define MXL_ENGINE_COMMON
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 #if MXL_VB > 16
@@ -18,8 +21,9 @@
 #endif
 #include "mxl_parallel.h"
 
-/* Limits of a block; ops/dot.py computes workspaces from the same numbers. 48 columns are a panel at most. */
-enum { BLOCK_M = 512, BLOCK_N = 384, BLOCK_K_BYTES = 1024, PANEL_N = 48 };
+/* Limits of blocks; ops/dot.py computes workspaces from the same numbers. 48 columns are a panel at most. */
+enum { BLOCK_N = 192, BLOCK_K_BYTES = 2048, PANEL_N = 48, FINISH_M = 256, SHARED_BYTES = 1 << 24,
+       AHEAD = 12 /* rows of B are prefetched */ };
 #if MXL_VB == 64
 enum { MR = 8, NV = 3 };
 #elif MXL_VB == 32
@@ -49,13 +53,9 @@ INLINE __m256i lanes_64(int lo, int hi)
 #endif
 #endif
 
-typedef REAL ENG(vec) __attribute__((vector_size(MXL_VB)));
-typedef REAL ENG(uvec) __attribute__((vector_size(MXL_VB), aligned(sizeof(REAL)), may_alias));
-#define VL ((int)(MXL_VB / sizeof(REAL)))
-#define NR (VL * NV)
-#define BLOCK_K ((int)(BLOCK_K_BYTES / sizeof(REAL)))
-#define LOAD(p) (*(const ENG(uvec) *)(p))
-#define STORE(p, v) (*(ENG(uvec) *)(p) = (v))
+#include "engine_tile.h"
+#include "engine_pack.h"
+#define BLOCK_K ((int)(BLOCK_K_BYTES / sizeof(REAL)))       /* no block of k is longer */
 
 typedef struct ENG(job) ENG(job);
 struct ENG(job) {
@@ -66,96 +66,29 @@ struct ENG(job) {
     void (*pack_b)(const ENG(job) *, int64_t b, REAL *dst, int64_t n0, int cols, int w, int64_t k0, int kc, REAL *tmp);
     /* offsets of `cols` columns of C from its first row. NULL: column n at n */
     void (*place)(const ENG(job) *, int64_t n0, int cols, int64_t *off);
+    /* takes the sums of blocks of C, epilogue and all, for results of another type. NULL: C is written to `c` */
+    void (*finish)(const ENG(job) *, int64_t b, const REAL *block, int64_t m0, int rows, int64_t n0, int cols);
     REAL *c;
     int64_t ldc, c_batch;           /* from row to row of C, from batch to batch */
-    const REAL *bias_m, *bias_n;    /* one value a row, one a column of C; NULL: none */
-    int64_t bias_batch;
+    /* C = act(A B + bias + residual): one bias a row, one a column of C, a residual placed like C that may be C itself;
+     * NULL: none. act as in the epilogue; lo and hi are read for clip alone. */
+    const REAL *bias_m, *bias_n, *residual;
+    int64_t bias_batch;             /* of bias_m, from batch to batch */
+    int act;
+    REAL lo, hi;
+    const REAL *packed_a, *packed_b;    /* what ENG(pack_whole_a), ENG(pack_whole_b) made. NULL: packed as we go */
     const void *ctx;
     const REAL *a, *b;
-    int64_t lda, ldb, a_batch, b_batch;
+    int64_t lda, ldb, a_batch, b_batch; /* for the packers; the batches for what is used in place, too */
+    /* A(i, k) = a[i * a_row + k * a_k] and B(k, j) = b[k * b_k + j] may be used in place. 0: they have to be packed */
+    int64_t a_row, a_k, b_k;
+    int a_as_is;                    /* A is used in place whatever its size, where a_k allows it */
+    int a_step;                     /* of k are packed at once: where panels of A share cache lines. 0: a block */
     char *work;
     int64_t work_thread, tmp_thread;    /* bytes a thread: packed blocks, then the packers' own scratch */
-    int64_t bm, bn, m_blocks, n_blocks; /* set by ENG(run) */
+    int64_t n_blocks, m_blocks, k_block;                            /* set by ENG(run), as are work_thread and: */
+    int in_place_a, in_place_b;
 };
-
-/* ---- micro-kernel: a C tile of mr x nv vectors in registers; every loop over it is unrolled, or it spills ---- */
-INLINE void ENG(tile)(const int mr, const int nv, int kc, const REAL *restrict a, const REAL *restrict b, int64_t ldb,
-                      REAL *restrict c, int64_t ldc, int add, const REAL *bias_m, const REAL *bias_n)
-{
-    ENG(vec) acc[MR][NV];
-    UNROLL for (int i = 0; i < mr; i++) UNROLL for (int j = 0; j < nv; j++) acc[i][j] = (ENG(vec)){0};
-    UNROLL for (int i = 0; i < mr; i++) __builtin_prefetch(c + i * ldc, 1);
-    for (int k = 0; k < kc; k++) {
-        ENG(vec) bv[NV];
-        UNROLL for (int j = 0; j < nv; j++) bv[j] = LOAD(b + j * VL);
-        UNROLL for (int i = 0; i < mr; i++) {
-            const REAL s = a[i];
-            UNROLL for (int j = 0; j < nv; j++) acc[i][j] += s * bv[j];
-        }
-        a += MR;
-        b += ldb;
-    }
-    if (add)
-        UNROLL for (int i = 0; i < mr; i++) UNROLL for (int j = 0; j < nv; j++) acc[i][j] += LOAD(c + i * ldc + j * VL);
-    if (bias_m)
-        UNROLL for (int i = 0; i < mr; i++) UNROLL for (int j = 0; j < nv; j++) acc[i][j] += bias_m[i];
-    if (bias_n)
-        UNROLL for (int i = 0; i < mr; i++) UNROLL for (int j = 0; j < nv; j++) acc[i][j] += LOAD(bias_n + j * VL);
-    UNROLL for (int i = 0; i < mr; i++) UNROLL for (int j = 0; j < nv; j++) STORE(c + i * ldc + j * VL, acc[i][j]);
-}
-
-typedef void (*ENG(tile_fn))(int, const REAL *, const REAL *, int64_t, REAL *, int64_t, int, const REAL *,
-                             const REAL *);
-#define TILE(mr, nv) \
-    static void ENG(tile_##mr##_##nv)(int kc, const REAL *a, const REAL *b, int64_t ldb, REAL *c, int64_t ldc, \
-                                      int add, const REAL *bias_m, const REAL *bias_n) \
-    { ENG(tile)(mr, nv, kc, a, b, ldb, c, ldc, add, bias_m, bias_n); }
-#if MXL_VB == 64
-TILE(4, 1) TILE(4, 2) TILE(4, 3) TILE(8, 1) TILE(8, 2) TILE(8, 3)
-static const ENG(tile_fn) ENG(tiles)[2][NV] = {{ENG(tile_4_1), ENG(tile_4_2), ENG(tile_4_3)},
-                                               {ENG(tile_8_1), ENG(tile_8_2), ENG(tile_8_3)}};
-#elif MXL_VB == 32
-TILE(2, 1) TILE(2, 2) TILE(2, 3) TILE(4, 1) TILE(4, 2) TILE(4, 3)
-static const ENG(tile_fn) ENG(tiles)[2][NV] = {{ENG(tile_2_1), ENG(tile_2_2), ENG(tile_2_3)},
-                                               {ENG(tile_4_1), ENG(tile_4_2), ENG(tile_4_3)}};
-#else
-TILE(2, 1) TILE(2, 2) TILE(4, 1) TILE(4, 2)
-static const ENG(tile_fn) ENG(tiles)[2][NV] = {{ENG(tile_2_1), ENG(tile_2_2)}, {ENG(tile_4_1), ENG(tile_4_2)}};
-#endif
-#undef TILE
-
-/* Lanes lo..hi of the vector at p, zero elsewhere; reads nothing outside of them. 0 <= lo, hi <= VL. */
-INLINE ENG(vec) ENG(load_part)(const REAL *p, int lo, int hi)
-{
-    if (lo >= hi) return (ENG(vec)){0};
-#if MXL_VB == 64
-    const unsigned mask = ((1u << hi) - 1) & ~((1u << lo) - 1);
-    if (sizeof(REAL) == 4) return (ENG(vec))_mm512_maskz_loadu_ps((__mmask16)mask, p);
-    return (ENG(vec))_mm512_maskz_loadu_pd((__mmask8)mask, p);
-#elif MXL_VB == 32
-    if (sizeof(REAL) == 4) return (ENG(vec))_mm256_maskload_ps((const float *)p, lanes_32(lo, hi));
-    return (ENG(vec))_mm256_maskload_pd((const double *)p, lanes_64(lo, hi));
-#else
-    ENG(vec) v = {0};
-    for (int i = lo; i < hi; i++) v[i] = p[i];
-    return v;
-#endif
-}
-
-/* The first n lanes of v to p. */
-INLINE void ENG(store_part)(REAL *p, ENG(vec) v, int n)
-{
-#if MXL_VB == 64
-    const unsigned mask = (1u << n) - 1;
-    if (sizeof(REAL) == 4) _mm512_mask_storeu_ps(p, (__mmask16)mask, (__m512)v);
-    else _mm512_mask_storeu_pd(p, (__mmask8)mask, (__m512d)v);
-#elif MXL_VB == 32
-    if (sizeof(REAL) == 4) _mm256_maskstore_ps((float *)p, lanes_32(0, n), (__m256)v);
-    else _mm256_maskstore_pd((double *)p, lanes_64(0, n), (__m256d)v);
-#else
-    for (int i = 0; i < n; i++) p[i] = v[i];
-#endif
-}
 
 /* `rows` rows of a tile and of C, whose columns lie in stretches of `len`: into the tile, or out of it. */
 INLINE void ENG(move)(REAL *t, REAL *c, int64_t ldc, const int64_t *off, const short *len, int rows, int cols,
@@ -178,71 +111,189 @@ INLINE void ENG(move)(REAL *t, REAL *c, int64_t ldc, const int64_t *off, const s
     }
 }
 
-/* One tile to its place in C; through a tile of its own where C's columns are cut short or lie apart. */
-INLINE void ENG(put)(const ENG(job) *d, int kc, const REAL *a, const REAL *b, int w, REAL *c, const int64_t *off,
-                     const short *len, int rows, int cols, int add, const REAL *bias_m, const REAL *bias_n)
+/* One tile to its place in C; through a tile of its own where C's columns lie apart. */
+INLINE void ENG(put)(ENG(tile_args) *t, int w, const int64_t *off, const short *len, int cols)
 {
-    const ENG(tile_fn) *fn = ENG(tiles)[rows > MR / 2];
-    const int full = rows > MR / 2 ? MR : MR / 2;
-    if (len[0] == w && rows == full) {
-        fn[w / VL - 1](kc, a, b, w, c + off[0], d->ldc, add, bias_m, bias_n);
-        return;
+    const ENG(tile_fn) fn = ENG(tiles)[(t->rows - 1) / 2][w / VL - 1];
+    REAL own[MR * NR] __attribute__((aligned(64)));
+    REAL *c = t->c;
+    const REAL *add = t->add;
+    const int64_t ldc = t->ldc;
+    if (len[0] == cols) {
+        t->c += off[0];
+        if (add) t->add += off[0];
+        fn(t);
+    } else {
+        if (add) {
+            ENG(move)(own, (REAL *)add, ldc, off, len, t->rows, cols, 1);
+            t->add = own;
+        }
+        t->c = own;
+        t->ldc = NR;
+        fn(t);
+        ENG(move)(own, c, ldc, off, len, t->rows, cols, 0);
     }
-    REAL t[MR * NR] __attribute__((aligned(64)));
-    REAL bm[MR] = {0}, bn[NR];
-    if (add) {
-        memset(t, 0, sizeof t);
-        ENG(move)(t, c, d->ldc, off, len, rows, cols, 1);
-    }
-    if (bias_m) memcpy(bm, bias_m, rows * sizeof(REAL));
-    if (bias_n) {
-        memset(bn, 0, sizeof bn);
-        memcpy(bn, bias_n, cols * sizeof(REAL));
-    }
-    fn[w / VL - 1](kc, a, b, w, t, NR, add, bias_m ? bm : NULL, bias_n ? bn : NULL);
-    ENG(move)(t, c, d->ldc, off, len, rows, cols, 0);
+    t->c = c, t->add = add, t->ldc = ldc;
 }
 
-static void ENG(task)(const ENG(job) *d, int64_t t, int thread)
+/* Elements of the whole of A or B, packed, of one batch: blocks of k, in each of them panels. */
+INLINE int64_t ENG(packed_a_size)(const ENG(job) *d) { return ceil_to(d->m, MR) * d->k; }
+INLINE int64_t ENG(packed_b_size)(const ENG(job) *d) { return ceil_to(d->n, VL) * d->k; }
+
+/* How long blocks of k are: even, whole vectors. */
+INLINE int64_t ENG(block_of_k)(int64_t k)
 {
-    const int64_t bn = d->bn, bm = d->bm;
-    const int64_t in = t % d->n_blocks, im = t / d->n_blocks % d->m_blocks, b = t / (d->n_blocks * d->m_blocks);
-    const int64_t n0 = in * bn, n1 = least(d->n, n0 + bn), m0 = im * bm, m1 = least(d->m, m0 + bm);
-    REAL *pa = (REAL *)(d->work + thread * d->work_thread);
-    REAL *pb = pa + ceil_to(ceil_to(m1 - m0, MR) * least(d->k, BLOCK_K), 64 / sizeof(REAL));
-    REAL *tmp = (REAL *)(d->work + thread * d->work_thread + d->work_thread - d->tmp_thread);
+    return k <= BLOCK_K ? most(k, 1) : ceil_to(ceil_div(k, ceil_div(k, BLOCK_K)), 16);
+}
+
+static void ENG(task)(const ENG(job) *d, const int64_t t, int thread)
+{
+    int64_t in = 0, im = 0, b = t;
+    if (d->n_blocks * d->m_blocks > 1)
+        in = t % d->n_blocks, im = t / d->n_blocks % d->m_blocks, b = t / (d->n_blocks * d->m_blocks);
+    const int64_t np = ceil_div(d->n, NR), mp = ceil_div(d->m, MR);
+    const int64_t n0 = in * np / d->n_blocks * NR, n1 = least(d->n, (in + 1) * np / d->n_blocks * NR);
+    const int64_t m0 = im * mp / d->m_blocks * MR, m1 = least(d->m, (im + 1) * mp / d->m_blocks * MR);
+    char *work = d->work + thread * d->work_thread;
+    REAL *tmp = (REAL *)(work + d->work_thread - d->tmp_thread), *pa = (REAL *)work;
+    REAL *pb = pa + ceil_to(MR * d->k_block, 64 / sizeof(REAL));
+    REAL *block = d->finish ? pb + ceil_to(n1 - n0, VL) * d->k_block : NULL;
+    ENG(epilogue) e = {.act = d->act, .lo = d->act == 2 ? d->lo : 0, .hi = d->act == 2 ? d->hi : (REAL)INFINITY};
     int64_t off[BLOCK_N];
     short len[BLOCK_N];             /* how many columns of a panel lie side by side, from each of them on */
-    for (int64_t n = n0; n < n1; n += NR) {
+    if (d->place) for (int64_t n = n0; n < n1; n += NR) {
         const int cols = (int)least(NR, n1 - n);
         int64_t *o = off + (n - n0);
         short *l = len + (n - n0);
-        if (d->place) d->place(d, n, cols, o);
-        else for (int j = 0; j < cols; j++) o[j] = n + j;
+        d->place(d, n, cols, o);
         for (int j = cols - 1; j >= 0; j--) l[j] = (short)(j + 1 < cols && o[j + 1] == o[j] + 1 ? l[j + 1] + 1 : 1);
     }
-    for (int64_t k0 = 0; k0 == 0 || k0 < d->k; k0 += BLOCK_K) {
-        const int kc = (int)least(BLOCK_K, d->k - k0), last = k0 + BLOCK_K >= d->k;
-        REAL *q = pb;
-        for (int64_t n = n0; n < n1; n += NR) {
-            const int cols = (int)least(NR, n1 - n), w = (int)ceil_to(cols, VL);
-            if (kc) d->pack_b(d, b, q, n, cols, w, k0, kc, tmp);
-            q += (int64_t)w * kc;
+    for (int64_t k0 = 0; k0 == 0 || k0 < d->k; k0 += d->k_block) {
+        const int kc = (int)least(d->k_block, d->k - k0), last = k0 + d->k_block >= d->k;
+        const REAL *panels = pb;
+        if (d->packed_b) panels = d->packed_b + b * ENG(packed_b_size)(d) + k0 * ceil_to(d->n, VL) + n0 * kc;
+        else if (kc && !d->in_place_b)
+            for (int64_t n = n0; n < n1; n += NR) {
+                const int cols = (int)least(NR, n1 - n);
+                d->pack_b(d, b, pb + (n - n0) * kc, n, cols, (int)ceil_to(cols, VL), k0, kc, tmp);
+            }
+        else if (kc && MXL_VB < 64 && n1 % VL) {        /* the last panel would be read beyond its end */
+            const int64_t n = n1 - 1 - (n1 - 1 - n0) % NR;
+            const int cols = (int)(n1 - n);
+            d->pack_b(d, b, pb, n, cols, (int)ceil_to(cols, VL), k0, kc, tmp);
         }
-        for (int64_t m = m0; m < m1; m += MR)
-            if (kc) d->pack_a(d, b, pa + (m - m0) * kc, m, (int)least(MR, m1 - m), k0, kc);
         for (int64_t m = m0; m < m1; m += MR) {
-            REAL *c = d->c + b * d->c_batch + m * d->ldc;
-            const REAL *bias_m = last && d->bias_m ? d->bias_m + b * d->bias_batch + m : NULL;
-            q = pb;
+            const int rows = (int)least(MR, m1 - m);
+            ENG(tile_args) s = {.a = pa, .a_row = 1, .a_k = MR, .kc = kc, .rows = rows,
+                                .e = last && !d->finish && (d->act || d->bias_m || d->bias_n) ? &e : NULL};
+            if (d->packed_a) {
+                s.a = d->packed_a + b * ENG(packed_a_size)(d) + k0 * ceil_to(d->m, MR) + m * kc;
+            } else if (d->in_place_a && rows % 2 == 0) {
+                s.a = d->a + b * d->a_batch + m * d->a_row + k0 * d->a_k, s.a_row = d->a_row, s.a_k = d->a_k;
+            } else if (kc) d->pack_a(d, b, pa, m, rows, k0, kc);
+            const int64_t at = b * d->c_batch + m * d->ldc + (d->place ? 0 : n0);
+            if (d->bias_m) e.bias_m = d->bias_m + b * d->bias_batch + m;
+            if (d->finish) s.c = block + (m - m0) * (n1 - n0), s.ldc = n1 - n0, s.add = k0 > 0 ? s.c : NULL;
+            else s.c = d->c + at, s.ldc = d->ldc, s.add = k0 > 0 ? s.c : d->residual ? d->residual + at : NULL;
             for (int64_t n = n0; n < n1; n += NR) {
                 const int cols = (int)least(NR, n1 - n), w = (int)ceil_to(cols, VL);
-                ENG(put)(d, kc, pa + (m - m0) * kc, q, w, c, off + (n - n0), len + (n - n0), (int)least(MR, m1 - m),
-                         cols, k0 > 0, bias_m, last && d->bias_n ? d->bias_n + n : NULL);
-                q += (int64_t)w * kc;
+                s.b = panels + (n - n0) * kc, s.ldb = w;
+                if (d->in_place_b) {
+                    if (MXL_VB == 64 || cols == w) s.b = d->b + b * d->b_batch + k0 * d->b_k + n, s.ldb = d->b_k;
+                    else s.b = pb;
+                }
+                s.lanes = cols - w + VL;
+                if (d->bias_n) e.bias_n = d->bias_n + n;
+                if (d->place) {
+                    ENG(put)(&s, w, off + (n - n0), len + (n - n0), cols);
+                    continue;
+                }
+                ENG(tiles)[(rows - 1) / 2][w / VL - 1](&s);
+                s.c += NR;
+                if (s.add) s.add += NR;
             }
         }
     }
+    if (d->finish) d->finish(d, b, block, m0, (int)(m1 - m0), n0, (int)(n1 - n0));
+}
+
+/* Some panels of A: panels p0..p1 of batch b, all blocks of k. */
+static void ENG(pack_panels_a)(const ENG(job) *d, int64_t b, int64_t p0, int64_t p1, REAL *dst)
+{
+    const int64_t kb = ENG(block_of_k)(d->k);
+    for (int64_t k0 = 0; k0 < d->k; k0 += kb) {
+        const int kc = (int)least(kb, d->k - k0), step = d->a_step ? d->a_step : kc;
+        REAL *to = dst + b * ENG(packed_a_size)(d) + k0 * ceil_to(d->m, MR);
+        for (int k = 0; k < kc; k += step) for (int64_t m = p0 * MR; m < least(d->m, p1 * MR); m += MR)
+            d->pack_a(d, b, to + m * kc + k * MR, m, (int)least(MR, d->m - m), k0 + k, (int)least(step, kc - k));
+    }
+}
+
+static void ENG(pack_panel_b)(const ENG(job) *d, int64_t b, int64_t p, REAL *dst)
+{
+    const int64_t kb = ENG(block_of_k)(d->k), n = p * NR;
+    const int cols = (int)least(NR, d->n - n);
+    for (int64_t k0 = 0; k0 < d->k; k0 += kb) {
+        const int kc = (int)least(kb, d->k - k0);
+        d->pack_b(d, b, dst + b * ENG(packed_b_size)(d) + k0 * ceil_to(d->n, VL) + n * kc, n, cols,
+                  (int)ceil_to(cols, VL), k0, kc, NULL);
+    }
+}
+
+enum { ENG(STRETCH) = 8 };          /* panels of A that are packed by one task: whole cache lines of a column */
+
+/* Packs all of A into `dst`, ENG(packed_a_size)(d) elements a batch, for the packed_a of jobs of this m, k, batch. */
+static void ENG(pack_whole_a)(const ENG(job) *d, REAL *dst, mxl_runtime *rt, int threads)
+{
+    const int64_t mp = ceil_div(d->m, MR), each = ceil_div(mp, ENG(STRETCH)), tasks = each * d->batch;
+    const int nt = mxl_enter(rt, threads, ENG(packed_a_size)(d) * d->batch, MXL_GRAIN);
+#define PACK(t) ENG(pack_panels_a)(d, (t) / each, (t) % each * ENG(STRETCH), \
+                                   least(mp, ((t) % each + 1) * ENG(STRETCH)), dst)
+    if (nt == 1) {
+        for (int64_t t = 0; t < tasks; t++) PACK(t);
+    } else {
+#ifdef _OPENMP
+#pragma omp parallel for schedule(dynamic, 1) num_threads(nt)
+        for (int64_t t = 0; t < tasks; t++) PACK(t);
+#endif
+    }
+#undef PACK
+    mxl_leave(rt, nt);
+}
+
+/* The same of B: ENG(packed_b_size)(d) elements a batch. For packers that need no `tmp`. */
+static void ENG(pack_whole_b)(const ENG(job) *d, REAL *dst, mxl_runtime *rt, int threads)
+{
+    const int64_t np = ceil_div(d->n, NR), tasks = np * d->batch;
+    const int nt = mxl_enter(rt, threads, ENG(packed_b_size)(d) * d->batch, MXL_GRAIN);
+    if (nt == 1) {
+        for (int64_t t = 0; t < tasks; t++) ENG(pack_panel_b)(d, t / np, t % np, dst);
+    } else {
+#ifdef _OPENMP
+#pragma omp parallel for schedule(dynamic, 1) num_threads(nt)
+        for (int64_t t = 0; t < tasks; t++) ENG(pack_panel_b)(d, t / np, t % np, dst);
+#endif
+    }
+    mxl_leave(rt, nt);
+}
+
+/* How C is cut: enough tasks for every thread, by rows first (each packs its part of B itself), then by columns. */
+static void ENG(cut)(ENG(job) *d, int nt, int a_is_there)
+{
+    const int64_t np = ceil_div(d->n, NR), mp = ceil_div(d->m, MR), want = nt > 1 ? 4 * nt : 1;
+    d->n_blocks = ceil_div(np, BLOCK_N / NR);
+    d->m_blocks = d->finish ? ceil_div(mp * MR, FINISH_M) : 1;
+#define TASKS (d->n_blocks * d->m_blocks * d->batch)
+#define MORE(blocks, limit, tasks) \
+    if (TASKS < (tasks)) d->blocks = most(d->blocks, least(limit, ceil_div((tasks) * d->blocks, TASKS)))
+    /* more rows apart where panels of columns do not share out evenly */
+    MORE(m_blocks, mp * MR / (d->n_blocks == 1 && np % nt ? 64 : 128), want);
+    if (a_is_there) MORE(n_blocks, np, want);
+    MORE(n_blocks, np, nt);
+    MORE(m_blocks, mp, nt);
+    while (TASKS % nt && TASKS < 16 * nt && d->m_blocks < mp * MR / 128) d->m_blocks++; /* no idle last round */
+#undef MORE
+#undef TASKS
 }
 
 /* Runs the whole job on up to `threads` threads. `work` holds block_bytes(...) of ops/dot.py, plus the packers' own. */
@@ -251,126 +302,65 @@ static void ENG(run)(ENG(job) *d, mxl_runtime *rt, int threads)
     if (d->m <= 0 || d->n <= 0 || d->batch <= 0) return;
     const double flops = (double)d->m * (double)d->n * (double)most(d->k, 1) * (double)d->batch;
     const int nt = mxl_enter(rt, threads, flops > 1e15 ? (int64_t)1e15 : (int64_t)flops, 4 * MXL_GRAIN);
-    d->bm = least(ceil_to(d->m, MR), BLOCK_M);
-    d->bn = least(ceil_to(d->n, NR), BLOCK_N / NR * NR);
-    /* even blocks, and enough of them for every thread: columns first, they are the ones packed dearly */
-    int64_t nb = ceil_div(d->n, d->bn), mb = ceil_div(d->m, d->bm);
-    if (nt > 1 && nb * mb * d->batch % nt) {
-        nb = least(ceil_div(d->n, NR), ceil_to(nb, nt));
-        if (nb * mb * d->batch < nt) mb = least(ceil_div(d->m, MR), ceil_div(nt, nb * d->batch));
+    const int64_t mp = ceil_div(d->m, MR), item = sizeof(REAL), whole = ENG(packed_a_size)(d) * item;
+    d->k_block = ENG(block_of_k)(d->k);
+    /* measured: packing pays for what is used by many panels of the other, unless it lies in a near cache as it is */
+    d->in_place_a = !d->packed_a && d->a_k && (d->a_as_is || d->n <= 2 * NR || d->m * d->k <= 16384);
+    d->in_place_b = !d->packed_b && d->b_k && (d->m <= 8 * MR || d->n * d->k <= 65536);
+    int share = !d->packed_a && !d->in_place_a && d->batch == 1 && d->n > PANEL_N && whole <= SHARED_BYTES;
+    ENG(cut)(d, nt, share || d->packed_a || d->in_place_a);
+    share = share && d->n_blocks > 1;
+    REAL *shared = (REAL *)d->work;
+    if (share) {
+        d->packed_a = shared;
+        d->work += ceil_to(whole, 64);
     }
-    d->bn = ceil_to(ceil_div(d->n, nb), NR);
-    d->bm = ceil_to(ceil_div(d->m, mb), MR);
-    d->n_blocks = ceil_div(d->n, d->bn);
-    d->m_blocks = ceil_div(d->m, d->bm);
-    const int64_t kb = least(d->k, BLOCK_K);
-    d->work_thread = ceil_to((least(ceil_to(d->m, 8), BLOCK_M) + least(ceil_to(d->n, PANEL_N), BLOCK_N)) * kb
-                             * (int64_t)sizeof(REAL) + 128, 64) + d->tmp_thread;
-    const int64_t tasks = d->n_blocks * d->m_blocks * d->batch;
+    const int64_t columns = least(ceil_to(d->n, VL), BLOCK_N);
+    d->work_thread = ceil_to(MR * d->k_block * item, 64) + ceil_to(columns * d->k_block * item, 64) + d->tmp_thread
+                     + (d->finish ? ceil_to(least(d->m, FINISH_M) * columns * item, 64) : 0);
+    const int64_t tasks = d->n_blocks * d->m_blocks * d->batch, chunk = most(1, tasks / (16 * nt));
+    const int64_t stretches = share ? ceil_div(mp, ENG(STRETCH)) : 0;
+#define PACK(t) ENG(pack_panels_a)(d, 0, (t) * ENG(STRETCH), least(mp, ((t) + 1) * ENG(STRETCH)), shared)
     if (nt == 1) {
+        for (int64_t t = 0; t < stretches; t++) PACK(t);
         for (int64_t t = 0; t < tasks; t++) ENG(task)(d, t, 0);
     } else {
 #ifdef _OPENMP
+        if (stretches) { /* a region of its own: threads need not all be there, as at a barrier */
 #pragma omp parallel for schedule(dynamic, 1) num_threads(nt)
+            for (int64_t t = 0; t < stretches; t++) PACK(t);
+        }
+#pragma omp parallel for schedule(dynamic, chunk) num_threads(nt)
         for (int64_t t = 0; t < tasks; t++) ENG(task)(d, t, omp_get_thread_num());
 #endif
     }
+#undef PACK
+    (void)chunk;
     mxl_leave(rt, nt);
 }
 
-/* ---- packing ---- */
+/* ---- packers of stored matrices, plain or transposed ---- */
 
-#if MXL_VB == 64
-#define HAS_TRANSPOSE (sizeof(REAL) == 4)
-INLINE void ENG(transpose)(ENG(vec) *v)
+static void ENG(a_plain)(const ENG(job) *d, int64_t b, REAL *dst, int64_t m0, int rows, int64_t k0, int kc)
 {
-    __m512 *r = (__m512 *)v, t[16];
-    UNROLL for (int i = 0; i < 8; i++) {
-        t[2 * i] = _mm512_unpacklo_ps(r[2 * i], r[2 * i + 1]);
-        t[2 * i + 1] = _mm512_unpackhi_ps(r[2 * i], r[2 * i + 1]);
-    }
-    UNROLL for (int i = 0; i < 4; i++) UNROLL for (int j = 0; j < 2; j++) {
-        const __m512d a = _mm512_castps_pd(t[4 * i + j]), b = _mm512_castps_pd(t[4 * i + j + 2]);
-        r[4 * i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
-        r[4 * i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
-    }
-    UNROLL for (int i = 0; i < 4; i++) {
-        t[i] = _mm512_shuffle_f32x4(r[i], r[4 + i], 0x88);
-        t[4 + i] = _mm512_shuffle_f32x4(r[i], r[4 + i], 0xdd);
-        t[8 + i] = _mm512_shuffle_f32x4(r[8 + i], r[12 + i], 0x88);
-        t[12 + i] = _mm512_shuffle_f32x4(r[8 + i], r[12 + i], 0xdd);
-    }
-    UNROLL for (int i = 0; i < 4; i++) {
-        r[i] = _mm512_shuffle_f32x4(t[i], t[8 + i], 0x88);
-        r[8 + i] = _mm512_shuffle_f32x4(t[i], t[8 + i], 0xdd);
-        r[4 + i] = _mm512_shuffle_f32x4(t[4 + i], t[12 + i], 0x88);
-        r[12 + i] = _mm512_shuffle_f32x4(t[4 + i], t[12 + i], 0xdd);
-    }
-}
-#elif MXL_VB == 32
-#define HAS_TRANSPOSE (sizeof(REAL) == 4)
-INLINE void ENG(transpose)(ENG(vec) *v)
-{
-    __m256 *r = (__m256 *)v, t[8], u[8];
-    UNROLL for (int i = 0; i < 4; i++) {
-        t[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
-        t[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
-    }
-    UNROLL for (int i = 0; i < 2; i++) {
-        u[4 * i] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0x44);
-        u[4 * i + 1] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0xee);
-        u[4 * i + 2] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0x44);
-        u[4 * i + 3] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0xee);
-    }
-    UNROLL for (int i = 0; i < 4; i++) {
-        r[i] = _mm256_permute2f128_ps(u[i], u[4 + i], 0x20);
-        r[4 + i] = _mm256_permute2f128_ps(u[i], u[4 + i], 0x31);
-    }
-}
-#else
-#define HAS_TRANSPOSE 0
-INLINE void ENG(transpose)(ENG(vec) *v) { (void)v; }
-#endif
-
-/* dst[k * ldd + r] = src[r * lds + k] for r < nr, zero for nr <= r < w. */
-static void ENG(pack_rows)(REAL *restrict dst, int ldd, int w, const REAL *restrict src, int64_t lds, int nr,
-                           int kc)
-{
-    int r0 = 0;
-    if (HAS_TRANSPOSE) for (; r0 < nr; r0 += VL) {
-        const int n = (int)least(VL, nr - r0), wide = (int)least(VL, w - r0);
-        int k = 0;
-        for (; k + VL <= kc; k += VL) {
-            ENG(vec) v[VL];
-            if (n == VL) UNROLL for (int i = 0; i < VL; i++) v[i] = LOAD(src + (r0 + i) * lds + k);
-            else UNROLL for (int i = 0; i < VL; i++) {
-                v[i] = (ENG(vec)){0};
-                if (i < n) v[i] = LOAD(src + (r0 + i) * lds + k);
-            }
-            ENG(transpose)(v);
-            if (wide == VL) UNROLL for (int i = 0; i < VL; i++) STORE(dst + (int64_t)(k + i) * ldd + r0, v[i]);
-            else if (wide == MR) UNROLL for (int i = 0; i < VL; i++)
-                memcpy(dst + (int64_t)(k + i) * ldd + r0, &v[i], MR * sizeof(REAL));
-            else UNROLL for (int i = 0; i < VL; i++)
-                memcpy(dst + (int64_t)(k + i) * ldd + r0, &v[i], wide * sizeof(REAL));
-        }
-        for (; k < kc; k++)
-            for (int i = 0; i < wide; i++) dst[(int64_t)k * ldd + r0 + i] = i < n ? src[(r0 + i) * lds + k] : 0;
-    }
-    for (int k = 0; k < kc && r0 < w; k++)
-        for (int r = r0; r < w; r++) dst[(int64_t)k * ldd + r] = r < nr ? src[r * lds + k] : 0;
+    ENG(pack_rows)(dst, MR, MR, d->a + b * d->a_batch + m0 * d->lda + k0, d->lda, rows, kc);
 }
 
-/* dst[k * w + r] = src[k * lds + r] for r < nr, zero for nr <= r < w. */
-static void ENG(pack_columns)(REAL *restrict dst, int w, const REAL *restrict src, int64_t lds, int nr, int kc)
+static void ENG(a_trans)(const ENG(job) *d, int64_t b, REAL *dst, int64_t m0, int rows, int64_t k0, int kc)
 {
-    if (nr == w && w == NR) {
-        for (int k = 0; k < kc; k++, dst += w, src += lds)
-            UNROLL for (int j = 0; j < NV; j++) STORE(dst + j * VL, LOAD(src + j * VL));
-    } else if (nr == w && w == MR) {
-        for (int k = 0; k < kc; k++, dst += w, src += lds) memcpy(dst, src, MR * sizeof(REAL));
-    } else for (int k = 0; k < kc; k++, dst += w, src += lds) {
-        for (int r = 0; r < nr; r++) dst[r] = src[r];
-        for (int r = nr; r < w; r++) dst[r] = 0;
-    }
+    ENG(pack_columns)(dst, MR, d->a + b * d->a_batch + k0 * d->lda + m0, d->lda, rows, kc);
+}
+
+static void ENG(b_plain)(const ENG(job) *d, int64_t b, REAL *dst, int64_t n0, int cols, int w, int64_t k0, int kc,
+                         REAL *tmp)
+{
+    (void)tmp;
+    ENG(pack_columns)(dst, w, d->b + b * d->b_batch + k0 * d->ldb + n0, d->ldb, cols, kc);
+}
+
+static void ENG(b_trans)(const ENG(job) *d, int64_t b, REAL *dst, int64_t n0, int cols, int w, int64_t k0, int kc,
+                         REAL *tmp)
+{
+    (void)tmp;
+    ENG(pack_rows)(dst, w, w, d->b + b * d->b_batch + n0 * d->ldb + k0, d->ldb, cols, kc);
 }

@@ -1,4 +1,4 @@
 #define MXL_VB 64
 #include "gemm.h"
 
-const gemm_table mxl_gemm_avx512 = {gemm_f32, gemm_f64};
+const gemm_table mxl_gemm_avx512 = MXL_GEMM_TABLE;

@@ -1,4 +1,4 @@
 #define MXL_VB 16
 #include "gemm.h"
 
-const gemm_table mxl_gemm_base = {gemm_f32, gemm_f64};
+const gemm_table mxl_gemm_base = MXL_GEMM_TABLE;

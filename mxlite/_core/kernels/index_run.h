@@ -53,13 +53,6 @@ static inline void row_copy(char *d, const char *s, int64_t bytes)
     }
 }
 
-/* All of the tuples in range? Then no thread has to report anything. */
-static int rows_valid(const row_args *p, const mxl_tensor *index)
-{
-    for (int64_t k = 0; k < p->count; k++) if (row_at(p, index, k) < 0) return 0;
-    return 1;
-}
-
 static inline int rows_may_fail(const row_args *p)
 {
     if (p->mode == MXL_RAISE || p->mode == MXL_NEGATIVE) return 1;
@@ -67,7 +60,47 @@ static inline int rows_may_fail(const row_args *p)
     return 0;
 }
 
-#define ROW_AHEAD 6             /* rows fetched ahead: a table of embeddings does not fit the caches */
+enum { ROW_TILE = 256 };        /* indices made row numbers at a time */
+
+/* Row numbers of tuples k .. k + n, n <= ROW_TILE; 0 where all are in range, else 1 (and those are -1). */
+static int rows_of(const row_args *p, const mxl_tensor *index, int64_t k, int64_t n, int64_t *at)
+{
+    if (p->m != 1) {
+        int64_t bad = 0;
+        for (int64_t i = 0; i < n; i++) { at[i] = row_at(p, index, k + i); bad |= at[i]; }
+        return bad < 0;
+    }
+    const int64_t most = p->dims[0];
+    uint64_t high = 0;
+    switch (index->dtype) {
+#define ROW_NUMBERS(t, conversion) { \
+        const t *v = (const t *)index->data + k; \
+        for (int64_t i = 0; i < n; i++) { at[i] = conversion(v[i]); high |= (uint64_t)at[i] >= (uint64_t)most; } \
+    } break
+    case MXL_F32: ROW_NUMBERS(float, mxl_to_i64);
+    case MXL_I32: ROW_NUMBERS(int32_t, (int64_t));
+    case MXL_I64: ROW_NUMBERS(int64_t, (int64_t));
+#undef ROW_NUMBERS
+    default:
+        for (int64_t i = 0; i < n; i++) {
+            at[i] = mxl_index(index->data, index->dtype, k + i);
+            high |= (uint64_t)at[i] >= (uint64_t)most;
+        }
+    }
+    if (!high) return 0;
+    int64_t bad = 0;
+    for (int64_t i = 0; i < n; i++) { at[i] = mxl_inside(at[i], most, (int)p->mode); bad |= at[i]; }
+    return bad < 0;
+}
+
+/* All of the tuples in range? Then no thread has to report anything. */
+static int rows_valid(const row_args *p, const mxl_tensor *index)
+{
+    int64_t at[ROW_TILE];
+    for (int64_t k = 0; k < p->count; k += ROW_TILE)
+        if (rows_of(p, index, k, p->count - k < ROW_TILE ? p->count - k : ROW_TILE, at)) return 0;
+    return 1;
+}
 
 static int row_gather(mxl_runtime *rt, const mxl_call *c, const mxl_tensor *data, const mxl_tensor *index)
 {
@@ -77,19 +110,16 @@ static int row_gather(mxl_runtime *rt, const mxl_call *c, const mxl_tensor *data
     if (rows_may_fail(p) && !rows_valid(p, index)) return MXL_EINDEX;
     const int64_t bytes = p->inner * mxl_itemsize(out->dtype), rows = row_count(p);
     if (bytes == 0) return MXL_OK;
+    const index_table *t = row_table(rt);
     MXL_PARTS(rt, c, out->size * mxl_itemsize(out->dtype) * 2, {
-        int64_t a, b;
+        int64_t a, b, at[ROW_TILE];
         mxl_share(p->outer * p->count, parts, part, &a, &b);
-        int64_t o = a / p->count, k = a % p->count;
-        for (int64_t r = a; r < b; r++) {
-            const char *s = (const char *)data->data + o * rows * bytes;
-            if (bytes >= 128 && k + ROW_AHEAD < p->count) {
-                const char *next = s + row_at(p, index, k + ROW_AHEAD) * bytes;
-                __builtin_prefetch(next);
-                __builtin_prefetch(next + 64);
-            }
-            row_copy((char *)out->data + r * bytes, s + row_at(p, index, k) * bytes, bytes);
-            if (++k == p->count) k = 0, o++;
+        while (a < b) {
+            const int64_t o = a / p->count, k = a % p->count, left = p->count - k < b - a ? p->count - k : b - a;
+            const int64_t n = left < ROW_TILE ? left : ROW_TILE;
+            rows_of(p, index, k, n, at);
+            t->gather((char *)out->data + a * bytes, (const char *)data->data + o * rows * bytes, at, n, bytes);
+            a += n;
         }
     });
     return MXL_OK;
@@ -111,8 +141,10 @@ static void row_scatter_part(const index_table *t, const row_args *p, const mxl_
         const char *from = (const char *)dy->data + o * p->count * bytes;
         if (c0 == 0 && c1 == p->inner) memset(to + r0 * bytes, 0, (size_t)((r1 - r0) * bytes));
         else for (int64_t r = r0; r < r1; r++) memset(to + r * bytes + c0 * e, 0, (size_t)((c1 - c0) * e));
+        int64_t at[ROW_TILE];
         for (int64_t k = 0; k < p->count; k++) {
-            int64_t r = row_at(p, index, k);
+            if (k % ROW_TILE == 0) rows_of(p, index, k, p->count - k < ROW_TILE ? p->count - k : ROW_TILE, at);
+            const int64_t r = at[k % ROW_TILE];
             if (r < r0 || r >= r1) continue;
             char *d = to + r * bytes + c0 * e;
             const char *s = from + k * bytes + c0 * e;

@@ -7,6 +7,14 @@
 INLINE void F(moments)(const T *x, int64_t n, double *mean, double *var)
 {
     double count = 0, mu = 0, m2 = 0;
+    if (n > 0 && n <= LN_CHUNK) {                   /* one chunk has nothing to join */
+        T at = F(sum)(x, n) / (T)n, rest, q = F(squares)(x, at, n, &rest);
+        double part = 1 / (double)n, off = (double)rest * part;
+        m2 = (double)q * part - off * off;
+        *mean = (double)at + off;
+        *var = !(m2 < 0) ? m2 : 0;
+        return;
+    }
     for (int64_t i = 0; i < n; i += LN_CHUNK) {
         int64_t len = n - i < LN_CHUNK ? n - i : LN_CHUNK;
         T at = F(sum)(x + i, len) / (T)len, rest, q = F(squares)(x + i, at, len, &rest);

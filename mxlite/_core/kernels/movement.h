@@ -4,6 +4,10 @@
 #include <string.h>
 #include "movement_table.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #define CAT_(a, b) a##b
 #define CAT(a, b) CAT_(a, b)
 
@@ -111,6 +115,65 @@ static void strided_##t(const void *s_, void *d_, int64_t n0, int64_t n1, int64_
 }
 STRIDED(uint8_t) STRIDED(uint16_t) STRIDED(uint32_t) STRIDED(uint64_t)
 
+/* ---- n rows of `bytes` bytes, s_row and d_row bytes apart; `stream`: results go past the caches */
+typedef char v_bytes __attribute__((vector_size(MV_BYTES)));
+static inline void copy_row(const char *s, char *d, int64_t bytes, int stream, const char *next)
+{
+    int64_t i = 0;
+    v_bytes a, b, c, e;
+    if (stream) {
+        i = (int64_t)(-(uintptr_t)d % MV_BYTES);
+        memcpy(d, s, (size_t)i);
+    }
+    for (; i + 4 * MV_BYTES <= bytes; i += 4 * MV_BYTES) {
+        if (next) for (int k = 0; k < 4 * MV_BYTES; k += 64) __builtin_prefetch(next + i + k);
+        memcpy(&a, s + i, MV_BYTES);
+        memcpy(&b, s + i + MV_BYTES, MV_BYTES);
+        memcpy(&c, s + i + 2 * MV_BYTES, MV_BYTES);
+        memcpy(&e, s + i + 3 * MV_BYTES, MV_BYTES);
+#if defined(__x86_64__)
+        if (stream) {
+#if MV_BYTES == 64
+#define MV_STREAM(p, v) _mm512_stream_si512((void *)(p), (__m512i)(v))
+#elif MV_BYTES == 32
+#define MV_STREAM(p, v) _mm256_stream_si256((void *)(p), (__m256i)(v))
+#else
+#define MV_STREAM(p, v) _mm_stream_si128((void *)(p), (__m128i)(v))
+#endif
+            MV_STREAM(d + i, a);
+            MV_STREAM(d + i + MV_BYTES, b);
+            MV_STREAM(d + i + 2 * MV_BYTES, c);
+            MV_STREAM(d + i + 3 * MV_BYTES, e);
+            continue;
+        }
+#endif
+        memcpy(d + i, &a, MV_BYTES);
+        memcpy(d + i + MV_BYTES, &b, MV_BYTES);
+        memcpy(d + i + 2 * MV_BYTES, &c, MV_BYTES);
+        memcpy(d + i + 3 * MV_BYTES, &e, MV_BYTES);
+    }
+    if (stream || bytes < MV_BYTES) { memcpy(d + i, s + i, (size_t)(bytes - i)); return; }
+    for (; i + MV_BYTES <= bytes; i += MV_BYTES) { memcpy(&a, s + i, MV_BYTES); memcpy(d + i, &a, MV_BYTES); }
+    if (i == bytes) return;
+    memcpy(&a, s + bytes - MV_BYTES, MV_BYTES);         /* the end once more: s and d do not overlap */
+    memcpy(d + bytes - MV_BYTES, &a, MV_BYTES);
+}
+#define MV_LONG 2048            /* from here on the library knows ways to write without reading first */
+static void rows(const char *s, char *d, int64_t n, int64_t bytes, int64_t s_row, int64_t d_row, int stream)
+{
+    /* Hardware fetches ahead within a page: it does not know where the next row is. */
+    const int far = s_row != bytes;
+    for (int64_t i = 0; i < n; i++, s += s_row, d += d_row) {
+        const char *next = far && i + 1 < n ? s + s_row : 0;
+        if (!stream && bytes >= MV_LONG) memcpy(d, s, (size_t)bytes);
+        else if (stream) copy_row(s, d, bytes, 1, next);
+        else copy_row(s, d, bytes, 0, next);
+    }
+#if defined(__x86_64__)
+    if (stream) _mm_sfence();
+#endif
+}
+
 /* ---- where: a byte mask of what is not zero (`bits` leaves out the sign of a float), then a choice by it */
 #define MASK(t) \
 static void mask_##t(const void *c_, uint8_t *m, int64_t n, uint64_t bits) \
@@ -138,4 +201,4 @@ static void choose_##t(const uint8_t *m, const void *x_, const void *y_, void *d
 CHOOSE(uint8_t) CHOOSE(uint16_t) CHOOSE(uint32_t) CHOOSE(uint64_t)
 
 #define FOUR(f) {f##_uint8_t, f##_uint16_t, f##_uint32_t, f##_uint64_t}
-const movement_table CAT(mxl_movement_, MV_LEVEL) = {FOUR(transpose), FOUR(strided), FOUR(mask), FOUR(choose)};
+const movement_table CAT(mxl_movement_, MV_LEVEL) = {FOUR(transpose), FOUR(strided), FOUR(mask), FOUR(choose), rows};

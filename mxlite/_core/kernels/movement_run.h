@@ -6,6 +6,9 @@
 #include "movement_table.h"
 
 #define MOVE_AXES 16
+#define MOVE_ROW 64                         /* bytes from which on a row is copied as one */
+#define MOVE_STREAM ((int64_t)16 << 20)     /* results at least this long go past the caches, in rows that fill lines */
+#define MOVE_STREAM_ROW 1024
 
 typedef struct {                /* packed by ops/box.py; strides and offsets in elements */
     int64_t n, src_offset, dst_offset, shape[MOVE_AXES], src[MOVE_AXES], dst[MOVE_AXES];
@@ -34,7 +37,7 @@ typedef struct {
     const char *s;
     char *d;
     int64_t chunk, chunks, units;
-    int z;
+    int z, stream;
 } move_job;
 
 static void move_part(const move_job *j, int64_t first, int64_t last)
@@ -50,12 +53,14 @@ static void move_part(const move_job *j, int64_t first, int64_t last)
         s += at[i] * b->src[i];
         d += at[i] * b->dst[i];
     }
+    const int plain = b->src[n - 1] == 1 && b->dst[n - 1] == 1 && n1 * e >= MOVE_ROW;
     const int turned = b->src[n - 2] == 1 && b->dst[n - 1] == 1 && b->src[n - 1] != 1;
     for (int64_t u = first; u < last; u++) {
         int64_t i0 = piece * j->chunk, n0 = b->shape[n - 2] - i0 < j->chunk ? b->shape[n - 2] - i0 : j->chunk;
         const char *from = j->s + (s + i0 * b->src[n - 2]) * e;
         char *to = j->d + (d + i0 * b->dst[n - 2]) * e;
-        if (turned) j->t->transpose[z](from, to, n1, n0, b->src[n - 1], b->dst[n - 2]);
+        if (plain) j->t->rows(from, to, n0, n1 * e, b->src[n - 2] * e, b->dst[n - 2] * e, j->stream);
+        else if (turned) j->t->transpose[z](from, to, n1, n0, b->src[n - 1], b->dst[n - 2]);
         else j->t->strided[z](from, to, n0, n1, b->src[n - 2], b->src[n - 1], b->dst[n - 2], b->dst[n - 1]);
         if (++piece < j->chunks) continue;
         piece = 0;
@@ -94,7 +99,8 @@ static int move_strided(mxl_runtime *rt, const mxl_call *c, const move_box *b, c
         move_copy(rt, c, from, to, total << z);
         return MXL_OK;
     }
-    move_job j = {move_table(rt), b, from, to, b->shape[n - 2], 1, outer, z};
+    move_job j = {move_table(rt), b, from, to, b->shape[n - 2], 1, outer, z,
+                  total << z >= MOVE_STREAM && b->shape[n - 1] << z >= MOVE_STREAM_ROW};
     if (outer < 16) {           /* cut the last axis but one, at whole tiles, so that threads have something to share */
         int64_t want = (b->shape[n - 2] + 15) / 16;
         j.chunk = want < 64 ? 64 : (want + 63) / 64 * 64;
@@ -125,7 +131,7 @@ static void move_zero(mxl_runtime *rt, const mxl_call *c, char *d, int64_t bytes
 #define JOIN_BLOCK 32768        /* bytes of the whole side that stay in the first-level cache while pieces interleave */
 
 static void move_rows(const movement_table *t, char *whole, int64_t row, mxl_tensor *x, int count, int64_t outer,
-                      int64_t a, int64_t b, int64_t z, int join)
+                      int64_t a, int64_t b, int64_t z, int join, int stream)
 {
     int64_t step = JOIN_BLOCK / (row > 0 ? row : 1);
     if (step < 1) step = 1;
@@ -136,7 +142,9 @@ static void move_rows(const movement_table *t, char *whole, int64_t row, mxl_ten
             int64_t len = x[i].size / outer, bytes = len << z;
             if (x[i].data && len) {
                 char *p = (char *)x[i].data + r * bytes;
-                if (join) t->strided[z](p, at, n, len, len, 1, row >> z, 1);
+                if (bytes >= MOVE_ROW && join) t->rows(p, at, n, bytes, bytes, row, stream && bytes >= MOVE_STREAM_ROW);
+                else if (bytes >= MOVE_ROW) t->rows(at, p, n, bytes, row, bytes, stream && bytes >= MOVE_STREAM_ROW);
+                else if (join) t->strided[z](p, at, n, len, len, 1, row >> z, 1);
                 else t->strided[z](at, p, n, len, row >> z, 1, len, 1);
             }
             at += bytes;
@@ -171,11 +179,12 @@ static int move_pieces(mxl_runtime *rt, const mxl_call *c, mxl_tensor *whole, mx
     if (whole->size == 0 || outer == 0) return MXL_OK;
     const int64_t z = move_log2(whole->dtype), row = (whole->size / outer) << z;
     const movement_table *t = move_table(rt);
+    const int stream = whole->size << z >= MOVE_STREAM;
     MXL_PARTS(rt, c, whole->size << z, {
         if (outer >= 4 * parts || parts == 1) {
             int64_t a, b;
             mxl_share(outer, parts, part, &a, &b);
-            move_rows(t, (char *)whole->data, row, x, count, outer, a, b, z, join);
+            move_rows(t, (char *)whole->data, row, x, count, outer, a, b, z, join, stream);
         } else move_columns((char *)whole->data, row, x, count, outer, parts, part, z, join);
     });
     return MXL_OK;

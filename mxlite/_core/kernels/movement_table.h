@@ -8,6 +8,7 @@ typedef struct {
     void (*strided[4])(const void *s, void *d, int64_t n0, int64_t n1, int64_t s0, int64_t s1, int64_t d0, int64_t d1);
     void (*mask[4])(const void *c, uint8_t *m, int64_t n, uint64_t bits);
     void (*choose[4])(const uint8_t *m, const void *x, const void *y, void *d, int64_t n);
+    void (*rows)(const char *s, char *d, int64_t n, int64_t bytes, int64_t s_row, int64_t d_row, int stream);
 } movement_table;
 
 extern const movement_table mxl_movement_base, mxl_movement_avx2, mxl_movement_avx512;

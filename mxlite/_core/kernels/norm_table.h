@@ -3,23 +3,45 @@
 #define MXL_NORM_TABLE_H
 #include "ranges.h"
 
+/* y = act(normalized data [+ residual]); act 0: none, 1: relu, 2: clip to [lo, hi]. */
 typedef struct {
-    int64_t outer, channels, inner, fix_gamma, use_global_stats;
-    double eps, momentum;
+    int64_t outer, channels, inner, fix_gamma, use_global_stats, act, residual, masked;
+    double eps, momentum, lo, hi;
 } batch_norm_args;
 
-/* [float or double]. Units are channels where inner > 1, else blocks of NORM_COLUMNS channels. */
+/* [float or double]. */
 typedef struct { mxl_range forward[2], backward[2]; } norm_table;
 extern const norm_table mxl_norm_base, mxl_norm_avx2, mxl_norm_avx512;
 
-#define NORM_COLUMNS 32
-#define NORM_WIDE 256           /* most columns taken at a time */
+#define NORM_COLUMNS 32         /* channels of a unit where inner is 1 */
+#define NORM_WIDE 256           /* most channels taken at a time */
 #define NORM_CHUNK 2048         /* elements summed in T before double takes over */
 #define NORM_ROWS 16
+#define NORM_RUN 1024           /* neighbouring channels are taken together up to this many elements of a sample */
+#define NORM_BLOCK 16           /* but no more than this many */
+#define NORM_TILE 32768         /* the same where the statistics are given */
 
-static inline int64_t norm_units(const batch_norm_args *a)
+static inline int64_t norm_clamp(int64_t v, int64_t most) { return v < 1 ? 1 : v > most ? most : v; }
+
+/* Does this call normalize by the batch's own statistics? */
+static inline int norm_by_batch(const mxl_call *c)
 {
-    return a->inner > 1 ? a->channels : (a->channels + NORM_COLUMNS - 1) / NORM_COLUMNS;
+    return c->is_train && !((const batch_norm_args *)c->args)->use_global_stats;
+}
+
+/* Channels of a unit; `given`: forward with given statistics, whose units are also cut along the outer axis. */
+static inline int64_t norm_width(const batch_norm_args *a, int given)
+{
+    if (a->inner <= 1) return NORM_COLUMNS;
+    return given ? norm_clamp(NORM_TILE / a->inner, NORM_WIDE) : norm_clamp(NORM_RUN / a->inner, NORM_BLOCK);
+}
+
+#define NORM_SAMPLES 8          /* samples of such a unit */
+static inline int64_t norm_units(const batch_norm_args *a, int given)
+{
+    int64_t w = norm_width(a, given), blocks = (a->channels + w - 1) / w;
+    if (!given || a->inner <= 1) return blocks;
+    return blocks * norm_clamp((a->outer + NORM_SAMPLES - 1) / NORM_SAMPLES, INT64_MAX);
 }
 
 /* Mean and sum of squared deviations of n elements, joined with those of m more (Chan, Golub and LeVeque, 1979). */

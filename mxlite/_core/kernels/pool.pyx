@@ -6,13 +6,13 @@ from mxlite._core.cpu import runtime_capsule
 
 cdef extern from "pool.h":
     ctypedef struct pool_args:
-        int64_t planes, kind, p_value, include_pad
+        int64_t planes, kind, p_value, include_pad, scratch
         int64_t kernel[3]
         int64_t stride[3]
         int64_t pad[3]
         int64_t src[3]
         int64_t dst[3]
-    ctypedef void (*pool_fn)(mxl_runtime*, const mxl_call*, const pool_args*) noexcept nogil
+    ctypedef void (*pool_fn)(const mxl_call*, const pool_args*, int64_t begin, int64_t end, void* work) noexcept nogil
     ctypedef void (*upsample_fn)(mxl_runtime*, const mxl_call*, int sum) noexcept nogil
     ctypedef struct pool_table:
         pool_fn forward[2]
@@ -20,9 +20,12 @@ cdef extern from "pool.h":
         upsample_fn upsample[2]
     const pool_table* pool_level(int isa) noexcept nogil
 
+cdef extern from "pool_run.h":
+    int pool_run(mxl_runtime* rt, const mxl_call* c, const pool_fn* fn, int backward) noexcept nogil
+
 cdef mxl_runtime* rt = <mxl_runtime*>PyCapsule_GetPointer(runtime_capsule, "mxl_runtime")
 abi = (MXL_ABI, sizeof(mxl_call))
-cdef tuple FIELDS = ("planes", "kind", "p_value", "include_pad", "kernel", "stride", "pad", "src", "dst")
+cdef tuple FIELDS = ("planes", "kind", "p_value", "include_pad", "scratch", "kernel", "stride", "pad", "src", "dst")
 
 
 def _pack(dict d):
@@ -32,24 +35,12 @@ def _pack(dict d):
     return (<char*>&a)[:sizeof(pool_args)]
 
 
-cdef int run(const pool_fn* fn, mxl_call* c) noexcept nogil:
-    if c.out[0].data == NULL or c.out[0].size == 0:
-        return MXL_OK
-    if c.inp[0].dtype == MXL_F32:
-        fn[0](rt, c, <const pool_args*>c.args)
-    elif c.inp[0].dtype == MXL_F64:
-        fn[1](rt, c, <const pool_args*>c.args)
-    else:
-        return MXL_EDTYPE
-    return MXL_OK
-
-
 cdef int forward(mxl_call* c) noexcept nogil:
-    return run(pool_level(rt.isa).forward, c)
+    return pool_run(rt, c, pool_level(rt.isa).forward, 0)
 
 
 cdef int backward(mxl_call* c) noexcept nogil:
-    return run(pool_level(rt.isa).backward, c)
+    return pool_run(rt, c, pool_level(rt.isa).backward, 1)
 
 
 cdef int upsample(mxl_call* c, int sum) noexcept nogil:

@@ -1,4 +1,4 @@
-#define MXL_VB 32
+#define VECTOR_BYTES 32
 #include "pool.h"
 
 const pool_table mxl_pool_avx2 = {{forward_f32, forward_f64}, {backward_f32, backward_f64},

@@ -1,4 +1,4 @@
-#define MXL_VB 16
+#define VECTOR_BYTES 16
 #include "pool.h"
 
 const pool_table mxl_pool_base = {{forward_f32, forward_f64}, {backward_f32, backward_f64},

@@ -1,260 +1,361 @@
-/* Pooling of planes, a row of outputs at a time: every window element is one pass over the row, clipped to the outputs
- * for which it lies inside the input. So there is no padding to read, and the passes are plain loops, which compilers
- * turn into vector code. Windows wider than the row of outputs (global pooling) are treated one by one instead. */
-#ifndef MXL_POOL_COMMON
-#define MXL_POOL_COMMON
-#include <float.h>
-#include <math.h>
-#include <string.h>
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-#include "mxl_parallel.h"
-enum { ROW = 256, LANES = 16 };     /* outputs of a row treated at once; partial sums of a wide window */
+/* Pooling of planes for one floating type T, a row of outputs at a time and the axes one after another: the rows that a
+ * window covers become one padded line, then every output combines its elements of the line. Backward is the same
+ * turned round: every element of the input adds up what the windows that cover it give, so nothing is scattered. A
+ * window that is the whole plane is treated by itself. The second output of a maximum, where somebody reads it, says
+ * which element of its window each comes from (pool_codes.h). */
+#include "rowvec.h"
+#include "pool_lanes.h"
 
-static inline int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
-static inline int64_t greater(int64_t a, int64_t b) { return a > b ? a : b; }
-
-/* Outputs lo..hi of `n` whose element lies inside the input: 0 <= j * stride + at < size. */
-static inline void pool_inside(int64_t at, int64_t stride, int64_t size, int64_t n, int64_t *lo, int64_t *hi)
+/* The slow and sure way for maxima that are -inf, where NaN has to be told from nothing: outputs [0, n) of a row, and,
+ * where `code` is given, the window element each comes from; -1 for an empty window. */
+static void F(exact_max)(const pool_args *g, const T *x, int64_t od, int64_t oh, int64_t n, T *y, I *code)
 {
-    *lo = at >= 0 ? 0 : stride == 1 ? -at : (-at + stride - 1) / stride;
-    *hi = at >= size ? 0 : lesser(n, (stride == 1 ? size - 1 - at : (size - 1 - at) / stride) + 1);
-    if (*hi < *lo) *hi = *lo;
+    int64_t z0, z1, y0, y1, x0, x1;
+    pool_window(g, 0, od, &z0, &z1);
+    pool_window(g, 1, oh, &y0, &y1);
+    for (int64_t j = 0; j < n; j++) {
+        T best = (T)NAN;
+        int64_t at = -1;
+        pool_window(g, 2, j, &x0, &x1);
+        for (int64_t a = z0; a < z1; a++) for (int64_t b = y0; b < y1; b++) for (int64_t w = x0; w < x1; w++) {
+            const T v = x[(a * g->src[1] + b) * g->src[2] + w];
+            if (at >= 0 && !(v > best || (best != best && v == v))) continue;
+            best = v;
+            at = ((a - od * g->stride[0] + g->pad[0]) * g->kernel[1] + b - oh * g->stride[1] + g->pad[1])
+                 * g->kernel[2] + w - j * g->stride[2] + g->pad[2];
+        }
+        if (code) code[j] = (I)at;
+        y[j] = at < 0 ? LOWEST : best;
+    }
 }
-
-/* Elements of window o along axis i that an average divides by; never 0. */
-static inline int64_t pool_extent(const pool_args *g, int i, int64_t o)
+static int F(any_lowest)(const T *y, int64_t n)
 {
-    const int64_t begin = o * g->stride[i] - g->pad[i];
-    const int64_t end = lesser(begin + g->kernel[i], g->src[i] + (g->include_pad ? g->pad[i] : 0));
-    return greater(1, end - (g->include_pad ? begin : greater(begin, 0)));
+    F(ints) hit = {0};
+    const F(vec) low = F(splat)(-(T)INFINITY);
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES) hit |= (F(ints))(F(load)(y + i) == low);
+    if (i < n) hit |= (F(ints))(F(load_part)(y + i, n - i, (F(vec)){0}) == low);
+    return F(any)(hit);
 }
+static void F(fill)(T *p, int64_t n, T v) { for (int64_t i = 0; i < n; i++) p[i] = v; }
 
-/* The part of window o along axis i that lies inside the input. */
-static inline void pool_window(const pool_args *g, int i, int64_t o, int64_t *lo, int64_t *hi)
+/* Columns [0, n) of the rows that windows (od, oh) cover, in one: largest, sum, or sum of powers. */
+INLINE void F(join_rows)(const pool_args *g, const T *x, int64_t od, int64_t oh, int64_t n, T *line, int max, int p)
 {
-    *lo = o * g->stride[i] - g->pad[i];
-    *hi = lesser(*lo + g->kernel[i], g->src[i]);
-    *lo = greater(*lo, 0);
-}
-
-/* For every window element of output row (od, oh), outputs j0 .. j0 + n: the given code, for each output j that sees
- * it at element q of the plane. */
-#define FOR_EACH_TAP(...) do { \
-    const int64_t sw = g->stride[2]; \
-    int64_t z0, z1, y0, y1; \
-    pool_window(g, 0, od, &z0, &z1); \
-    pool_window(g, 1, oh, &y0, &y1); \
-    for (int64_t a = z0; a < z1; a++) for (int64_t b = y0; b < y1; b++) { \
-        const int64_t row = (a * g->src[1] + b) * g->src[2]; \
-        for (int64_t k = 0; k < g->kernel[2]; k++) { \
-            const int64_t at = j0 * sw - g->pad[2] + k, from = row + at; \
-            int64_t lo, hi; \
-            pool_inside(at, sw, g->src[2], n, &lo, &hi); \
-            if (sw == 1) for (int64_t j = lo; j < hi; j++) { const int64_t q = from + j; __VA_ARGS__; } \
-            else if (sw == 2) for (int64_t j = lo; j < hi; j++) { const int64_t q = from + 2 * j; __VA_ARGS__; } \
-            else for (int64_t j = lo; j < hi; j++) { const int64_t q = from + sw * j; __VA_ARGS__; } \
+    int64_t z0, z1, y0, y1;
+    pool_window(g, 0, od, &z0, &z1);
+    pool_window(g, 1, oh, &y0, &y1);
+    const F(vec) none = F(splat)(max ? -(T)INFINITY : 0);
+#define JOIN_(LOAD, STORE) { \
+        F(vec) acc = none; \
+        for (int64_t a = z0; a < z1; a++) { \
+            const T *from = x + (a * g->src[1] + y0) * g->src[2] + i; \
+            for (int64_t b = y0; b < y1; b++, from += g->src[2]) \
+                acc = max ? F(max)(LOAD, acc) : acc + F(to_power)(LOAD, p); \
         } \
-    } } while (0)
-
-/* For every row piece q0 .. q1 of the plane that the one window (od, oh, ow) sees. */
-#define FOR_EACH_PIECE(...) do { \
-    int64_t z0, z1, y0, y1, x0, x1; \
-    pool_window(g, 0, od, &z0, &z1); \
-    pool_window(g, 1, oh, &y0, &y1); \
-    pool_window(g, 2, ow, &x0, &x1); \
-    for (int64_t a = z0; a < z1; a++) for (int64_t b = y0; b < y1; b++) { \
-        const int64_t q0 = (a * g->src[1] + b) * g->src[2] + x0, q1 = q0 + x1 - x0; \
-        __VA_ARGS__ \
-    } } while (0)
-
-#define FOR_EACH_ROW \
-    for (int64_t od = 0; od < g->dst[0]; od++) for (int64_t oh = 0; oh < g->dst[1]; oh++) \
-    for (int64_t j0 = 0; j0 < g->dst[2]; j0 += ROW)
-#endif
-
-/* NaN loses against any number, as in fmax. */
-#define LARGER(v, best) ((((best) >= (v)) | ((v) != (v))) ? (best) : (v))
-#define POWER(v) (p == 1 ? (v) : p == 2 ? (v) * (v) : (v) * (v) * (v))
-
-static inline __attribute__((always_inline)) void POOL(sum_row)(const pool_args *g, const REAL *restrict x,
-                                                               REAL *restrict acc, int64_t od, int64_t oh, int64_t j0,
-                                                               int64_t n, const int p)
-{
-    FOR_EACH_TAP(acc[j] += POWER(x[q]));
+        STORE; }
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES) JOIN_(F(load)(from), F(store)(line + i, acc))
+    if (i < n) JOIN_(F(load_part)(from, n - i, none), F(store_part)(line + i, n - i, acc))
+#undef JOIN_
 }
 
-/* What becomes of a sum: divided for an average, its root for lp. */
-static void POOL(finish)(const pool_args *g, REAL *acc, int64_t od, int64_t oh, int64_t j0, int64_t n)
+/* n outputs from a line, of kernel[2] elements each, stride[2] apart. */
+INLINE void F(join_line)(const T *line, int64_t n, T *y, int max, int64_t kw, int64_t stride)
+{
+    for (int64_t j = 0; j < n; j += LANES) {
+        const T *from = line + j * stride;
+        F(vec) acc = F(load_every)(from, stride);
+        for (int64_t k = 1; k < kw; k++) {
+            F(vec) v = F(load_every)(from + k, stride);
+            acc = max ? F(max)(v, acc) : acc + v;
+        }
+        if (n - j >= LANES) F(store)(y + j, acc);
+        else F(store_part)(y + j, n - j, acc);
+    }
+}
+
+/* n outputs of windows of two columns side by side, all inside the input: without a line in between. Largest, or the
+ * sum times `share`. */
+INLINE void F(pairs)(const pool_args *g, const T *x, int64_t od, int64_t oh, int64_t n, T *y, int max, T share)
+{
+    int64_t z0, z1, y0, y1;
+    pool_window(g, 0, od, &z0, &z1);
+    pool_window(g, 1, oh, &y0, &y1);
+    const F(vec) none = F(splat)(max ? -(T)INFINITY : 0);
+#define JOIN_(v, acc) acc = max ? F(max)(v, acc) : acc + v;
+#define PAIRS_(A, B, STORE) { \
+        F(vec) p = none, q = none; \
+        for (int64_t a = z0; a < z1; a++) { \
+            const T *from = x + (a * g->src[1] + y0) * g->src[2] + 2 * j; \
+            for (int64_t b = y0; b < y1; b++, from += g->src[2]) { JOIN_(A, p) JOIN_(B, q) } \
+        } \
+        F(vec) v = F(evens)(p, q), w = F(odds)(p, q); \
+        JOIN_(w, v) \
+        if (!max) v *= share; \
+        STORE; }
+    int64_t j = 0;
+    for (; j + LANES <= n; j += LANES) PAIRS_(F(load)(from), F(load)(from + LANES), F(store)(y + j, v))
+    const int64_t left = 2 * (n - j);
+    if (left >= LANES)
+        PAIRS_(F(load)(from), F(load_part)(from + LANES, left - LANES, none), F(store_part)(y + j, n - j, v))
+    else if (left) PAIRS_(F(load_part)(from, left, none), none, F(store_part)(y + j, n - j, v))
+#undef JOIN_
+#undef PAIRS_
+}
+static __attribute__((noinline)) void F(pairs_max)(const pool_args *g, const T *x, int64_t od, int64_t oh, T *y)
+{ F(pairs)(g, x, od, oh, g->dst[2], y, 1, 1); }
+static __attribute__((noinline)) void F(pairs_sum)(const pool_args *g, const T *x, int64_t od, int64_t oh, T *y,
+                                                   T share)
+{ F(pairs)(g, x, od, oh, g->dst[2], y, 0, share); }
+
+/* 1 / n, where multiplying by it is dividing by n; else 0. */
+static T F(exact_inverse)(T n)
+{
+    int e;
+    return frexp(n, &e) == 0.5 ? 1 / n : 0;
+}
+
+/* Sums of windows become what the kind asks for; count[j]: elements along the last axis. */
+INLINE void F(finish)(const pool_args *g, T *y, const T *count, int64_t od, int64_t oh, int64_t n)
 {
     if (g->kind == POOL_AVG) {
-        const int64_t rest = pool_extent(g, 0, od) * pool_extent(g, 1, oh);
-        for (int64_t j = 0; j < n; j++) acc[j] /= (REAL)(rest * pool_extent(g, 2, j0 + j));
+        const T rest = (T)(pool_extent(g, 0, od) * pool_extent(g, 1, oh));
+        INDEPENDENT
+        for (int64_t j = 0; j < n; j++) y[j] /= rest * count[j];
     } else if (g->kind == POOL_LP && g->p_value == 2) {
-        for (int64_t j = 0; j < n; j++) acc[j] = (REAL)sqrt(acc[j]);
+        for (int64_t j = 0; j < n; j++) y[j] = (T)sqrt(y[j]);
     } else if (g->kind == POOL_LP && g->p_value == 3) {
-        for (int64_t j = 0; j < n; j++) acc[j] = (REAL)cbrt(acc[j]);
+        for (int64_t j = 0; j < n; j++) y[j] = (T)cbrt(y[j]);
     }
 }
 
-static void POOL(rows_forward)(const pool_args *g, const REAL *restrict x, REAL *restrict y)
+/* Where a thread's scratch holds what; all lines have room for whole vectors. `pitch`: of a row of outputs with room on
+ * both sides for windows that are not there, `margin` of it in front. */
+typedef struct {
+    int64_t n, whole, span, lead, m, margin, pitch;
+    T *line, *count, *row, *each;
+    I *at;
+    uint8_t *codes;
+} F(layout);
+
+static void F(place)(const pool_args *g, T *work, F(layout) *l)
 {
-    FOR_EACH_ROW {
-        const int64_t n = lesser(ROW, g->dst[2] - j0);
-        REAL acc[ROW];
+    const int64_t s = g->stride[2], kw = g->kernel[2];
+    l->n = g->dst[2];
+    l->whole = POOL_WHOLE(l->n);
+    l->span = (l->whole - 1) * s + kw + POOL_SLACK;
+    l->lead = lesser(g->src[2], (l->n - 1) * s + kw - g->pad[2]);     /* columns of the input that windows see */
+    if (l->lead < 0) l->lead = 0;
+    l->m = POOL_WHOLE((g->pad[2] + g->src[2] + s - 1) / s);
+    l->margin = (kw - 1) / s + 1;
+    l->pitch = POOL_WHOLE(l->margin + greater(l->whole, l->m) + POOL_SLACK);
+    const int64_t rows = g->dst[0] * g->dst[1];
+    l->line = work;
+    l->at = (I *)(l->line + l->span);
+    l->count = (T *)(l->at + l->span);
+    l->row = l->count + l->whole;
+    l->each = l->row + l->pitch;
+    l->codes = (uint8_t *)(l->each + rows * l->pitch);
+}
+
+static void F(prepare)(const pool_args *g, F(layout) *l, int backward)
+{
+    const int64_t all = backward ? g->dst[0] * g->dst[1] * l->pitch : 0;
+    F(fill)(l->each, all, 0);
+    if (g->kind == POOL_MAX) memset(l->codes, POOL_NONE, (size_t)all);
+    F(fill)(l->line, l->span, g->kind == POOL_MAX ? -(T)INFINITY : 0);
+    for (int64_t i = 0; i < l->span; i++) l->at[i] = 0;
+    for (int64_t j = 0; j < l->whole; j++) l->count[j] = j < l->n ? (T)pool_extent(g, 2, j) : 1;
+}
+
+/* Outputs from `first` on are of windows that begin behind the input's end along the last axis. */
+static int64_t F(first_empty)(const pool_args *g, int64_t od, int64_t oh)
+{
+    if (od * g->stride[0] - g->pad[0] >= g->src[0] || oh * g->stride[1] - g->pad[1] >= g->src[1]) return 0;
+    return lesser(g->dst[2], (g->src[2] + g->pad[2] + g->stride[2] - 1) / g->stride[2]);
+}
+
+#include "pool_codes.h"
+#include "pool_back.h"
+
+/* The usual windows by themselves, so that the loops over their elements unroll. Each in a function of its own:
+ * together they have more values than registers. */
+#define USUAL_(V) V(1, 3) V(2, 2) V(2, 3)
+#define ROWS_(s, kw) \
+static __attribute__((noinline)) void F(line_max_##s##kw)(const pool_args *g, const F(layout) *l, T *y) \
+{ F(join_line)(l->line, l->n, y, 1, kw, s); (void)g; } \
+static __attribute__((noinline)) void F(line_sum_##s##kw)(const pool_args *g, const F(layout) *l, T *y) \
+{ F(join_line)(l->line, l->n, y, 0, kw, s); (void)g; } \
+static __attribute__((noinline)) void F(codes_##s##kw)(const pool_args *g, const F(layout) *l, T *y) \
+{ F(line_codes)(g, l, y, kw, s); } \
+static __attribute__((noinline)) void F(row_max_##s##kw)(const pool_args *g, const F(layout) *l, int64_t d, \
+                                                         int64_t h, T *dx, int past) \
+{ F(input_row)(g, l, d, h, dx, 1, kw, s, 3, past); } \
+static __attribute__((noinline)) void F(row_sum_##s##kw)(const pool_args *g, const F(layout) *l, int64_t d, \
+                                                         int64_t h, T *dx, int past) \
+{ F(input_row)(g, l, d, h, dx, 0, kw, s, 3, past); }
+#define ENTRY_(s, kw) if (g->stride[2] == s && g->kernel[2] == kw) return (F(rows)){ \
+    F(line_max_##s##kw), F(line_sum_##s##kw), F(codes_##s##kw), F(row_max_##s##kw), F(row_sum_##s##kw)};
+USUAL_(ROWS_)
+#define s_ g->stride[2]
+#define k_ g->kernel[2]
+static void F(line_max)(const pool_args *g, const F(layout) *l, T *y) { F(join_line)(l->line, l->n, y, 1, k_, s_); }
+static void F(line_sum)(const pool_args *g, const F(layout) *l, T *y) { F(join_line)(l->line, l->n, y, 0, k_, s_); }
+static void F(codes)(const pool_args *g, const F(layout) *l, T *y) { F(line_codes)(g, l, y, k_, s_); }
+static void F(row_max)(const pool_args *g, const F(layout) *l, int64_t d, int64_t h, T *dx, int past)
+{
+    F(input_row)(g, l, d, h, dx, 1, k_, s_, 1, past);
+}
+static void F(row_sum)(const pool_args *g, const F(layout) *l, int64_t d, int64_t h, T *dx, int past)
+{
+    F(input_row)(g, l, d, h, dx, 0, k_, s_, 1, past);
+}
+#undef s_
+#undef k_
+typedef struct {
+    void (*line_max)(const pool_args *, const F(layout) *, T *y);
+    void (*line_sum)(const pool_args *, const F(layout) *, T *y);
+    void (*codes)(const pool_args *, const F(layout) *, T *y);
+    void (*row_max)(const pool_args *, const F(layout) *, int64_t d, int64_t h, T *dx, int past);
+    void (*row_sum)(const pool_args *, const F(layout) *, int64_t d, int64_t h, T *dx, int past);
+} F(rows);
+static F(rows) F(rows_for)(const pool_args *g)
+{
+    USUAL_(ENTRY_)
+    return (F(rows)){F(line_max), F(line_sum), F(codes), F(row_max), F(row_sum)};
+}
+#undef USUAL_
+#undef ROWS_
+#undef ENTRY_
+
+/* Plane t; `codes` NULL: nobody reads them. */
+static void F(plane_forward)(const pool_args *g, const F(layout) *l, const F(rows) *f, const T *x, T *y,
+                             const mxl_tensor *codes, int64_t t)
+{
+    T *line = l->line + g->pad[2];
+    const int pair = g->kernel[2] == 2 && g->stride[2] == 2 && g->pad[2] == 0 && 2 * l->n <= g->src[2];
+    for (int64_t od = 0; od < g->dst[0]; od++) for (int64_t oh = 0; oh < g->dst[1]; oh++, y += l->n) {
         if (g->kind == POOL_MAX) {
-            for (int64_t j = 0; j < n; j++) acc[j] = (REAL)NAN;
-            FOR_EACH_TAP(const REAL v = x[q]; acc[j] = LARGER(v, acc[j]));
-            /* windows that begin behind the input's end are empty */
-            const int64_t end = g->src[2] - j0 * g->stride[2] + g->pad[2];
-            const int none = od * g->stride[0] - g->pad[0] >= g->src[0] || oh * g->stride[1] - g->pad[1] >= g->src[1];
-            const int64_t first = none || end <= 0 ? 0 : (end + g->stride[2] - 1) / g->stride[2];
-            for (int64_t j = first; j < n; j++) acc[j] = LOWEST;
+            const int64_t first = F(first_empty)(g, od, oh);
+            I *code = codes ? (I *)l->row : NULL;
+            if (codes) {
+                F(best_rows)(g, l, x, od, oh);
+                f->codes(g, l, y);
+            } else if (pair) F(pairs_max)(g, x, od, oh, y);
+            else {
+                F(join_rows)(g, x, od, oh, l->lead, line, 1, 1);
+                f->line_max(g, l, y);
+            }
+            if (F(any_lowest)(y, first)) F(exact_max)(g, x, od, oh, first, y, code);
+            F(fill)(y + first, l->n - first, LOWEST);
+            if (!codes) continue;
+            for (int64_t j = first; j < l->n; j++) code[j] = -1;
+            F(put_codes)(code, l->n, codes, ((t * g->dst[0] + od) * g->dst[1] + oh) * l->n);
         } else {
-            memset(acc, 0, sizeof acc);
             const int64_t p = g->kind == POOL_LP ? g->p_value : 1;
-            if (p == 1) POOL(sum_row)(g, x, acc, od, oh, j0, n, 1);
-            else if (p == 2) POOL(sum_row)(g, x, acc, od, oh, j0, n, 2);
-            else POOL(sum_row)(g, x, acc, od, oh, j0, n, 3);
-            POOL(finish)(g, acc, od, oh, j0, n);
+            const T share = !pair || p != 1 ? 0 : g->kind != POOL_AVG ? 1
+                : F(exact_inverse)((T)(2 * pool_extent(g, 0, od) * pool_extent(g, 1, oh)));
+            if (share != 0) { F(pairs_sum)(g, x, od, oh, y, share); continue; }
+            if (p == 1) F(join_rows)(g, x, od, oh, l->lead, line, 0, 1);
+            else if (p == 2) F(join_rows)(g, x, od, oh, l->lead, line, 0, 2);
+            else F(join_rows)(g, x, od, oh, l->lead, line, 0, 3);
+            f->line_sum(g, l, y);
+            F(finish)(g, y, l->count, od, oh, l->n);
         }
-        memcpy(y + (od * g->dst[1] + oh) * g->dst[2] + j0, acc, n * sizeof(REAL));
     }
 }
 
-static void POOL(wide_forward)(const pool_args *g, const REAL *restrict x, REAL *restrict y)
+static void F(plane_backward)(const pool_args *g, const F(layout) *l, const F(rows) *f, const T *dy, const T *x,
+                              const T *y, T *dx, const uint8_t *codes, int stream)
 {
-    const int64_t p = g->kind == POOL_LP ? g->p_value : 1;
-    for (int64_t od = 0; od < g->dst[0]; od++) for (int64_t oh = 0; oh < g->dst[1]; oh++)
-    for (int64_t ow = 0; ow < g->dst[2]; ow++, y++) {
-        REAL acc[LANES];
-        int64_t seen = 0;
-        for (int i = 0; i < LANES; i++) acc[i] = g->kind == POOL_MAX ? (REAL)NAN : 0;
-        if (g->kind == POOL_MAX) {
-            FOR_EACH_PIECE({
-                int64_t q = q0;
-                for (; q + LANES <= q1; q += LANES)
-                    for (int i = 0; i < LANES; i++) acc[i] = LARGER(x[q + i], acc[i]);
-                for (int i = 0; q + i < q1; i++) acc[i] = LARGER(x[q + i], acc[i]);
-                seen += greater(0, q1 - q0);
-            });
-            for (int i = 1; i < LANES; i++) acc[0] = LARGER(acc[i], acc[0]);
-            *y = seen ? acc[0] : LOWEST;
-            continue;
-        }
-        FOR_EACH_PIECE({
-            int64_t q = q0;
-            for (; q + LANES <= q1; q += LANES) for (int i = 0; i < LANES; i++) acc[i] += POWER(x[q + i]);
-            for (int i = 0; q + i < q1; i++) acc[i] += POWER(x[q + i]);
-        });
-        for (int w = LANES / 2; w; w /= 2) for (int i = 0; i < w; i++) acc[i] += acc[i + w];
-        POOL(finish)(g, acc, od, oh, ow, 1);
-        *y = acc[0];
+    const int64_t rows = g->dst[0] * g->dst[1];
+    for (int64_t r = 0; r < rows; r++) {
+        F(scale)(g, dy + r * l->n, y ? y + r * l->n : NULL, l->count, l->each + r * l->pitch + l->margin,
+                 r / g->dst[1], r % g->dst[1], l->n);
+        if (codes) memcpy(l->codes + r * l->pitch + l->margin, codes + r * l->n, (size_t)l->n);
+    }
+    for (int64_t d = 0; d < g->src[0]; d++) for (int64_t h = 0; h < g->src[1]; h++, dx += g->src[2]) {
+        (g->kind == POOL_MAX ? f->row_max : f->row_sum)(g, l, d, h, dx, stream);
+        if (g->kind == POOL_LP && g->p_value == 2) for (int64_t j = 0; j < g->src[2]; j++) dx[j] *= x[j];
+        if (g->kind == POOL_LP && g->p_value == 3) for (int64_t j = 0; j < g->src[2]; j++) dx[j] *= x[j] * x[j];
+        if (x) x += g->src[2];
     }
 }
 
-/* dy of a row of outputs, times what the derivative of the window's value has in common for all its elements. */
-static void POOL(scale)(const pool_args *g, const REAL *dy, const REAL *y, REAL *each, int64_t od, int64_t oh,
-                        int64_t j0, int64_t n)
+/* One window that is the whole plane of n elements. Sums: chunks in T, those in double. */
+static void F(global_forward)(const pool_args *g, const F(layout) *l, const T *x, T *y, int64_t n,
+                              const mxl_tensor *codes, int64_t t)
 {
-    memcpy(each, dy, n * sizeof(REAL));
-    if (g->kind == POOL_AVG) POOL(finish)(g, each, od, oh, j0, n);
-    else if (g->kind == POOL_LP && g->p_value == 2)
-        for (int64_t j = 0; j < n; j++) each[j] = y[j] == 0 ? 0 : each[j] / y[j];
-    else if (g->kind == POOL_LP && g->p_value == 3)
-        for (int64_t j = 0; j < n; j++) each[j] = y[j] == 0 ? 0 : each[j] / (y[j] * y[j]);
-}
-
-static void POOL(rows_backward)(const pool_args *g, const REAL *restrict dy, const REAL *restrict x,
-                                const REAL *restrict y, REAL *restrict dx)
-{
-    FOR_EACH_ROW {
-        const int64_t n = lesser(ROW, g->dst[2] - j0), o = (od * g->dst[1] + oh) * g->dst[2] + j0;
-        if (g->kind == POOL_MAX) {
-            REAL best[ROW];
-            INDEX where[ROW];
-            for (int64_t j = 0; j < n; j++) best[j] = (REAL)NAN, where[j] = -1;
-            FOR_EACH_TAP(const REAL v = x[q];
-                         const int take = (where[j] < 0) | (v > best[j]) | ((best[j] != best[j]) & (v == v));
-                         best[j] = take ? v : best[j];
-                         where[j] = take ? (INDEX)q : where[j]);
-            for (int64_t j = 0; j < n; j++) if (where[j] >= 0) dx[where[j]] += dy[o + j];
-            continue;
-        }
-        REAL each[ROW];
-        POOL(scale)(g, dy + o, y ? y + o : NULL, each, od, oh, j0, n);
-        if (g->kind != POOL_LP || g->p_value == 1) FOR_EACH_TAP(dx[q] += each[j]);
-        else if (g->p_value == 2) FOR_EACH_TAP(dx[q] += each[j] * x[q]);
-        else FOR_EACH_TAP(dx[q] += each[j] * x[q] * x[q]);
-    }
-}
-
-static void POOL(wide_backward)(const pool_args *g, const REAL *restrict dy, const REAL *restrict x,
-                                const REAL *restrict y, REAL *restrict dx)
-{
-    int64_t o = 0;
-    for (int64_t od = 0; od < g->dst[0]; od++) for (int64_t oh = 0; oh < g->dst[1]; oh++)
-    for (int64_t ow = 0; ow < g->dst[2]; ow++, o++) {
-        if (g->kind == POOL_MAX) {
-            REAL best = (REAL)NAN;
-            int64_t where = -1;
-            FOR_EACH_PIECE({
-                for (int64_t q = q0; q < q1; q++) {
-                    const REAL v = x[q];
-                    if (where < 0 || v > best || (best != best && v == v)) best = v, where = q;
-                }
-            });
-            if (where >= 0) dx[where] += dy[o];
-            continue;
-        }
-        REAL each;
-        POOL(scale)(g, dy + o, y ? y + o : NULL, &each, od, oh, ow, 1);
-        if (g->kind != POOL_LP || g->p_value == 1)
-            FOR_EACH_PIECE({ for (int64_t q = q0; q < q1; q++) dx[q] += each; });
-        else if (g->p_value == 2)
-            FOR_EACH_PIECE({ for (int64_t q = q0; q < q1; q++) dx[q] += each * x[q]; });
-        else
-            FOR_EACH_PIECE({ for (int64_t q = q0; q < q1; q++) dx[q] += each * x[q] * x[q]; });
-    }
-}
-
-static void POOL(plane)(const mxl_call *c, const pool_args *g, int64_t t, int backward)
-{
-    const int64_t in = g->src[0] * g->src[1] * g->src[2], out = g->dst[0] * g->dst[1] * g->dst[2];
-    const int wide = g->kernel[2] > g->dst[2] || in > INT32_MAX;    /* a row's places fit 32 bits */
-    if (!backward) {
-        const REAL *x = (const REAL *)c->in[0].data + t * in;
-        REAL *y = (REAL *)c->out[0].data + t * out;
-        if (wide) POOL(wide_forward)(g, x, y);
-        else POOL(rows_forward)(g, x, y);
+    if (g->kind == POOL_MAX) {
+        *y = n ? F(largest_of)(x, n) : LOWEST;
+        if (codes) pool_put_code(codes, t, n ? F(first_of)(x, n, *y) : -1);
+        if (n && *y == -(T)INFINITY) F(exact_max)(g, x, 0, 0, 1, y, NULL);
         return;
     }
-    const REAL *dy = (const REAL *)c->in[0].data + t * out;
-    const REAL *x = c->n_in > 1 ? (const REAL *)c->in[1].data + t * in : NULL;
-    const REAL *y = c->n_in > 2 ? (const REAL *)c->in[2].data + t * out : NULL;
-    REAL *dx = (REAL *)c->out[0].data + t * in;
-    memset(dx, 0, in * sizeof(REAL));
-    if (wide) POOL(wide_backward)(g, dy, x, y, dx);
-    else POOL(rows_backward)(g, dy, x, y, dx);
-}
-
-static void POOL(planes)(mxl_runtime *rt, const mxl_call *c, const pool_args *g, int backward)
-{
-    const int64_t work = g->planes * g->dst[0] * g->dst[1] * g->dst[2] * g->kernel[0] * g->kernel[1] * g->kernel[2];
-    const int nt = mxl_enter(rt, c->threads, work, MXL_GRAIN);
-    if (nt == 1) {
-        for (int64_t t = 0; t < g->planes; t++) POOL(plane)(c, g, t, backward);
-    } else {
-#ifdef _OPENMP
-#pragma omp parallel for schedule(dynamic, 4) num_threads(nt)
-        for (int64_t t = 0; t < g->planes; t++) POOL(plane)(c, g, t, backward);
-#endif
+    const int64_t p = g->kind == POOL_LP ? g->p_value : 1;
+    double sum = 0;
+    for (int64_t i = 0; i < n; i += POOL_CHUNK) {
+        int64_t len = lesser(POOL_CHUNK, n - i);
+        sum += p == 1 ? F(power_total)(x + i, len, 1) : p == 2 ? F(power_total)(x + i, len, 2)
+             : F(power_total)(x + i, len, 3);
     }
-    mxl_leave(rt, nt);
+    *y = (T)sum;
+    F(finish)(g, y, l->count, 0, 0, 1);
 }
 
-static void POOL(forward)(mxl_runtime *rt, const mxl_call *c, const pool_args *g) { POOL(planes)(rt, c, g, 0); }
-static void POOL(backward)(mxl_runtime *rt, const mxl_call *c, const pool_args *g) { POOL(planes)(rt, c, g, 1); }
-#undef LARGER
-#undef POWER
+static void F(global_backward)(const pool_args *g, const F(layout) *l, const T *dy, const T *x, const T *y, T *dx,
+                               int64_t n, const mxl_tensor *codes, int64_t t)
+{
+    if (g->kind == POOL_MAX) {
+        const int64_t at = pool_code(codes, t);
+        memset(dx, 0, (size_t)n * sizeof(T));
+        if (at >= 0 && at < n) dx[at] = *dy;
+        return;
+    }
+    T each;
+    F(scale)(g, dy, y, l->count, &each, 0, 0, 1);
+    if (g->kind != POOL_LP || g->p_value == 1) F(fill)(dx, n, each);
+    else if (g->p_value == 2) for (int64_t q = 0; q < n; q++) dx[q] = each * x[q];
+    else for (int64_t q = 0; q < n; q++) dx[q] = each * x[q] * x[q];
+}
+
+/* Planes [begin, end), with scratch of one thread. */
+static void F(forward)(const mxl_call *c, const pool_args *g, int64_t begin, int64_t end, void *work)
+{
+    const int64_t in = g->src[0] * g->src[1] * g->src[2], out = g->dst[0] * g->dst[1] * g->dst[2];
+    const int whole = pool_is_global(g);
+    const F(rows) f = F(rows_for)(g);
+    const mxl_tensor *codes = c->n_out > 1 && c->out[1].data ? c->out + 1 : NULL;
+    F(layout) l;
+    F(place)(g, work, &l);
+    F(prepare)(g, &l, 0);
+    for (int64_t t = begin; t < end; t++) {
+        const T *x = (const T *)c->in[0].data + t * in;
+        T *y = (T *)c->out[0].data + t * out;
+        if (whole) F(global_forward)(g, &l, x, y, in, codes, t);
+        else F(plane_forward)(g, &l, &f, x, y, codes, t);
+    }
+}
+
+static void F(backward)(const mxl_call *c, const pool_args *g, int64_t begin, int64_t end, void *work)
+{
+    const int64_t in = g->src[0] * g->src[1] * g->src[2], out = g->dst[0] * g->dst[1] * g->dst[2];
+    const int whole = pool_is_global(g), max = g->kind == POOL_MAX, bytes = max && c->in[1].dtype == MXL_U8;
+    const int stream = g->kind != POOL_LP && c->out->size * (int64_t)sizeof(T) >= STREAM_BYTES
+                       && !(((uintptr_t)c->out->data | (uintptr_t)g->src[2] * sizeof(T)) & (VECTOR_BYTES - 1));
+    const F(rows) f = F(rows_for)(g);
+    F(layout) l;
+    F(place)(g, work, &l);
+    F(prepare)(g, &l, !whole);
+    for (int64_t t = begin; t < end; t++) {
+        const T *dy = (const T *)c->in[0].data + t * out;
+        const T *x = !max && c->n_in > 1 ? (const T *)c->in[1].data + t * in : NULL;
+        const T *y = c->n_in > 2 ? (const T *)c->in[2].data + t * out : NULL;
+        T *dx = (T *)c->out[0].data + t * in;
+        if (whole) F(global_backward)(g, &l, dy, x, y, dx, in, c->in + 1, t);
+        else if (max && !bytes) F(scatter)(g, dy, (const int64_t *)c->in[1].data + t * out, dx, in);
+        else F(plane_backward)(g, &l, &f, dy, x, y, dx, max ? (const uint8_t *)c->in[1].data + t * out : NULL, stream);
+    }
+    if (stream) stream_done();
+}

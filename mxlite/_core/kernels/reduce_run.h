@@ -8,7 +8,7 @@
 #include "vmath.h"
 #include "reduce_ops.h"
 
-enum { WIDTH = 512, CHUNK = 4096, PLAIN = 0, MEAN, ROOT };
+enum { WIDTH = 512, CHUNK = 4096, TILE = 8192, PLAIN = 0, MEAN, ROOT };
 /* Groups of neighbouring axes; kept and reduced ones alternate. */
 typedef struct { int64_t ndim, dims[MXL_MAXDIM], reduced[MXL_MAXDIM], parts; } ReduceArgs;
 typedef struct { int64_t outer, length, inner; } ArgArgs;
@@ -26,8 +26,9 @@ typedef struct {
     mxl_call *c;
     const mxl_reduce_table *t;
     int op, post, whole, last, row;         /* whole: integer arithmetic; row: the last group is reduced */
-    int64_t stride[MXL_MAXDIM], count, outer, width, tiles, units, chunks, tasks, parts;
-    /* outer: kept positions before the last group; width: size of the last group; units: what parts divide */
+    int64_t stride[MXL_MAXDIM], count, outer, width, across, tile, tiles, units, chunks, tasks, parts;
+    /* outer: kept positions before the last group; width: size of the last group; across: neighbouring results, of
+     * which a task makes up to `tile`; units: what parts divide */
 } plan;
 
 #define START_(name, start, step, merge) start,
@@ -94,30 +95,32 @@ static int64_t offset(const plan *p, int64_t k, int reduced)
     return at;
 }
 
-/* n values at `at` into one */
-static void take_row(const plan *p, int64_t at, int64_t n, cell *acc)
+/* `count` rows of n values, `stride` apart from `at` on, each into its own accumulator */
+static void take_rows(const plan *p, int64_t at, int64_t stride, int64_t count, int64_t n, cell *acc)
 {
     const mxl_tensor *x = p->c->in;
-    if (p->whole) {
-        int64_t t[WIDTH], a = acc->i;
-        for (int64_t i = 0; i < n; i += WIDTH) {
-            int64_t m = n - i < WIDTH ? n - i : WIDTH;
-            mxl_load_i64(x->dtype, x->data, at + i, m, t);
-            WHOLE(for (int64_t j = 0; j < m; j++) a = whole_step(op, a, t[j]));
-        }
-        acc->i = a;
-    } else if (x->dtype == MXL_F32) {
-        acc->d = p->t->row_f32[p->op]((const float *)x->data + at, n, acc->d);
-    } else if (x->dtype == MXL_F64) {
-        acc->d = p->t->row_f64[p->op]((const double *)x->data + at, n, acc->d);
-    } else {
-        double t[WIDTH];
-        for (int64_t i = 0; i < n; i += WIDTH) {
-            int64_t m = n - i < WIDTH ? n - i : WIDTH;
-            mxl_load_f64(x->dtype, x->data, at + i, m, t);
-            acc->d = p->t->row_f64[p->op](t, m, acc->d);
-        }
+    if (!p->whole && x->dtype == MXL_F32) {
+        p->t->rows_f32[p->op]((const float *)x->data + at, stride, count, n, &acc->d);
+        return;
     }
+    if (!p->whole && x->dtype == MXL_F64) {
+        p->t->rows_f64[p->op]((const double *)x->data + at, stride, count, n, &acc->d);
+        return;
+    }
+    for (int64_t r = 0; r < count; r++, acc++, at += stride)
+        for (int64_t i = 0; i < n; i += WIDTH) {
+            int64_t m = n - i < WIDTH ? n - i : WIDTH;
+            if (p->whole) {
+                int64_t t[WIDTH], a = acc->i;
+                mxl_load_i64(x->dtype, x->data, at + i, m, t);
+                WHOLE(for (int64_t j = 0; j < m; j++) a = whole_step(op, a, t[j]));
+                acc->i = a;
+            } else {
+                float t[WIDTH];
+                mxl_load_f32(x->dtype, x->data, at + i, m, t);
+                p->t->rows_f32[p->op](t, 0, 1, m, &acc->d);
+            }
+        }
 }
 /* `rows` rows of n <= WIDTH values, `stride` apart, into n */
 static void take_cols(const plan *p, int64_t at, int64_t stride, int64_t rows, int64_t n, cell *acc)
@@ -131,14 +134,14 @@ static void take_cols(const plan *p, int64_t at, int64_t stride, int64_t rows, i
         p->t->cols_f64[p->op]((const double *)x->data + at, stride, rows, n, &acc->d);
         return;
     }
-    union { double d[WIDTH]; int64_t i[WIDTH]; } t;
+    union { float f[WIDTH]; int64_t i[WIDTH]; } t;
     for (int64_t r = 0; r < rows; r++, at += stride) {
         if (p->whole) {
             mxl_load_i64(x->dtype, x->data, at, n, t.i);
             WHOLE(for (int64_t j = 0; j < n; j++) acc[j].i = whole_step(op, acc[j].i, t.i[j]));
         } else {
-            mxl_load_f64(x->dtype, x->data, at, n, t.d);
-            p->t->cols_f64[p->op](t.d, n, 1, n, &acc->d);
+            mxl_load_f32(x->dtype, x->data, at, n, t.f);
+            p->t->cols_f32[p->op](t.f, n, 1, n, &acc->d);
         }
     }
 }
@@ -149,17 +152,10 @@ static void reduce_task(const plan *p, int64_t task, int64_t part)
     const ReduceArgs *g = (const ReduceArgs *)p->c->args;
     int64_t from = part * p->units / p->parts, to = (part + 1) * p->units / p->parts;
     cell acc[WIDTH];
-    int64_t n = 1, col = 0, base, out;
-    if (p->row) {
-        base = offset(p, task, 0);
-        out = task;
-    } else {
-        int64_t k = p->tiles == 1 ? task : task / p->tiles;
-        col = p->tiles == 1 ? 0 : task % p->tiles * WIDTH;
-        n = p->width - col < WIDTH ? p->width - col : WIDTH;
-        base = offset(p, k, 0) + col;
-        out = k * p->width + col;
-    }
+    /* a tile of neighbouring results: of the kept group that is last (columns) or last but one (rows) */
+    const int64_t k = p->tiles == 1 ? task : task / p->tiles, col = p->tiles == 1 ? 0 : task % p->tiles * p->tile;
+    const int64_t n = p->across - col < p->tile ? p->across - col : p->tile, out = k * p->across + col;
+    const int64_t base = p->row ? offset(p, out, 0) : offset(p, k, 0) + col;
     for (int64_t j = 0; j < n; j++) {
         if (p->whole) acc[j].i = whole_start(p->op);
         else acc[j].d = starts[p->op];
@@ -168,7 +164,7 @@ static void reduce_task(const plan *p, int64_t task, int64_t part)
         for (int64_t u = from; u < to; u++) {
             int64_t r = p->chunks == 1 ? u : u / p->chunks, i = p->chunks == 1 ? 0 : u % p->chunks * CHUNK;
             int64_t m = p->width - i < CHUNK ? p->width - i : CHUNK;
-            take_row(p, base + i + (p->last ? offset(p, r, 1) : 0), m, acc);
+            take_rows(p, base + i + (p->last ? offset(p, r, 1) : 0), p->width, n, m, acc);
         }
     } else {
         int d = p->last - 1;                            /* the reduced group next to the kept columns */
@@ -202,9 +198,11 @@ static int reduce(mxl_call *c, int op, int post)
     }
     if (c->out->size == 0) return MXL_OK;
     p.chunks = p.row ? (p.width + CHUNK - 1) / CHUNK : 1;
-    p.tiles = p.row ? 1 : (p.width + WIDTH - 1) / WIDTH;
+    p.across = !p.row ? p.width : p.last ? g->dims[p.last - 1] : 1;
+    p.tile = !p.row ? WIDTH : p.width >= TILE ? 1 : p.width * WIDTH <= TILE ? WIDTH : TILE / p.width;
+    p.tiles = (p.across + p.tile - 1) / p.tile;
     p.units = p.count == 0 ? 0 : p.row ? rows * p.chunks : p.last ? rows : 0;
-    p.tasks = p.outer * p.tiles;
+    p.tasks = (p.row ? p.outer / (p.across ? p.across : 1) : p.outer) * p.tiles;
     int64_t jobs = p.tasks * p.parts;
     if (!p.row && p.last == 0) {                        /* nothing is reduced: every value is its own result */
         p.parts = 1;
@@ -285,8 +283,23 @@ static inline void scan_##S(mxl_call *c, const ArgArgs *g, int64_t o, int larges
     mxl_store_i64(c->out->dtype, c->out->data, o, 1, &at); \
 }
 SEARCH(float, f32)
-SEARCH(double, f64)
 SEARCH(int64_t, i64)
+
+/* The same by vector code, where places fit the lanes. */
+static void places_f32(mxl_call *c, const ArgArgs *g, int64_t o, int64_t col, int64_t n, int largest)
+{
+    int64_t at[WIDTH];
+    mxl_levels[mxl_rt->isa]->places_f32[largest]((const float *)c->in->data + o * g->length * g->inner + col, g->inner,
+                                                 g->length, n, at);
+    mxl_store_i64(c->out->dtype, c->out->data, o * g->inner + col, n, at);
+}
+static void places_f64(mxl_call *c, const ArgArgs *g, int64_t o, int64_t col, int64_t n, int largest)
+{
+    int64_t at[WIDTH];
+    mxl_levels[mxl_rt->isa]->places_f64[largest]((const double *)c->in->data + o * g->length * g->inner + col, g->inner,
+                                                 g->length, n, at);
+    mxl_store_i64(c->out->dtype, c->out->data, o * g->inner + col, n, at);
+}
 
 /* Contiguous rows: the extreme by vector code, then where it stands first. */
 #define FIND(T, S) \
@@ -294,7 +307,9 @@ static void find_##S(mxl_call *c, const ArgArgs *g, int64_t o, int largest) \
 { \
     const T *x = (const T *)c->in->data + o * g->length; \
     int op = largest ? MXL_R_max : MXL_R_min; \
-    T best = (T)mxl_levels[mxl_rt->isa]->row_##S[op](x, g->length, starts[op]); \
+    double extreme = starts[op]; \
+    mxl_levels[mxl_rt->isa]->rows_##S[op](x, 0, 1, g->length, &extreme); \
+    T best = (T)extreme; \
     int64_t at = 0, n = g->length; \
     if (best != best) while (at < n - 1 && x[at] == x[at]) at++; \
     else { \
@@ -318,7 +333,8 @@ static int position(mxl_call *c, int largest)
     int64_t tiles = g->inner == 1 ? 1 : (g->inner + WIDTH - 1) / WIDTH, jobs = g->outer * tiles;
     int nt = jobs < 2 ? 1 : mxl_enter(mxl_rt, jobs < c->threads ? (int)jobs : c->threads, c->in->size, MXL_GRAIN);
     void (*tile)(mxl_call *, const ArgArgs *, int64_t, int64_t, int64_t, int) =
-        dtype == MXL_F32 || mxl_is_half(dtype) ? search_f32 : dtype == MXL_F64 ? search_f64 : search_i64;
+        dtype == MXL_F32 && g->length <= INT32_MAX ? places_f32 : dtype == MXL_F32 || mxl_is_half(dtype) ? search_f32
+        : dtype == MXL_F64 ? places_f64 : search_i64;
     void (*scan)(mxl_call *, const ArgArgs *, int64_t, int) =
         dtype == MXL_F32 ? find_f32 : dtype == MXL_F64 ? find_f64 : mxl_is_half(dtype) ? scan_f32 : scan_i64;
 #define JOB(j) if (g->inner == 1) scan(c, g, j, largest); else { int64_t col = (j) % tiles * WIDTH; \

@@ -14,13 +14,65 @@ INLINE int64_t F(whole)(T label)
     return label > (T)-9e15 && label < (T)9e15 ? (int64_t)label : INT64_MIN;
 }
 
-/* y = exp(x * scale - m); returns the sum. */
+#if VECTOR_BYTES == 64 && defined(__AVX512F__)
+#define EXP_LANES (sizeof(T) == 4)
+/* exp_f of vmath.h for arguments that are not above 0, with this level's way to round and to scale. */
+INLINE F(vec) F(exp_lanes)(F(vec) x)
+{
+    __m512 c = _mm512_max_ps(_mm512_set1_ps(-104.0f), (__m512)x);       /* NaN, the second, stays */
+    __m512 n = _mm512_roundscale_ps(c * 1.44269504088896341f, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    __m512 r = c - n * 0.693359375f;
+    r = r + n * 2.12194440e-4f;
+    __m512 p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    return (F(vec))_mm512_scalef_ps(p * (r * r) + r + 1.0f, n);
+}
+#else
+#define EXP_LANES 0
+INLINE F(vec) F(exp_lanes)(F(vec) x) { return x; }
+#endif
+
+/* y = exp(x * scale - m), m the largest x * scale; returns the sum: chunks in T, those in double. */
 INLINE T F(exponentials)(const T *x, T *y, int64_t n, T scale, T m)
 {
-    INDEPENDENT
-    for (int64_t i = 0; i < n; i++) y[i] = F(exp)(x[i] * scale - m);
-    return F(sum)(y, n);
+    double s = 0;
+    for (int64_t at = 0; at < n; at += SOFTMAX_CHUNK) {
+        const int64_t len = n - at < SOFTMAX_CHUNK ? n - at : SOFTMAX_CHUNK;
+        const T *p = x + at;
+        T *q = y + at;
+        if (!EXP_LANES) {
+            INDEPENDENT
+            for (int64_t i = 0; i < len; i++) q[i] = F(exp)(p[i] * scale - m);
+            s += F(sum)(q, len);
+            continue;
+        }
+        F(vec) a = {0}, b = {0};
+        int64_t i = 0;
+        for (; i + 2 * LANES <= len; i += 2 * LANES) {
+            F(vec) u = F(exp_lanes)(F(load)(p + i) * scale - m), v = F(exp_lanes)(F(load)(p + i + LANES) * scale - m);
+            F(store)(q + i, u);
+            F(store)(q + i + LANES, v);
+            a += u;
+            b += v;
+        }
+        for (; i < len; i += LANES) {
+            const int64_t w = len - i < LANES ? len - i : LANES;
+            F(vec) none = {0}, u;
+            if (w == LANES) F(store)(q + i, u = F(exp_lanes)(F(load)(p + i) * scale - m));
+            else {
+                F(store_part)(q + i, w, F(exp_lanes)(F(load_part)(p + i, w, none) * scale - m));
+                u = F(load_part)(q + i, w, none);
+            }
+            a += u;
+        }
+        s += F(total)(a + b);
+    }
+    return (T)s;
 }
+#undef EXP_LANES
 
 INLINE void F(row)(const T *x, T *y, int64_t n, T scale)
 {

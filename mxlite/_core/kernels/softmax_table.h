@@ -16,7 +16,8 @@ typedef struct { mxl_range run[SOFTMAX_KERNELS][2]; } softmax_table;
 extern const softmax_table mxl_softmax_base, mxl_softmax_avx2, mxl_softmax_avx512;
 
 /* A unit of work is a row where inner is 1, else a block of this many columns. */
-#define COLUMNS 64
+#define COLUMNS 256
+#define SOFTMAX_CHUNK 2048
 static inline int64_t softmax_units(int64_t outer, int64_t inner)
 {
     return inner == 1 ? outer : outer * ((inner + COLUMNS - 1) / COLUMNS);

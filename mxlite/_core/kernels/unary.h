@@ -5,7 +5,8 @@
  * `value` is an expression of x and of as many scalars s0, s1, s2. `gradient` is one of dy, of s0.., and what backward
  * keeps, which it calls x or y as the record says. M(f) is the function f at the type at hand, K(c) a constant of it.
  * Classes: C cheap arithmetic, built for float and double at every instruction-set level; H vector code for float,
- * built for float at every level; R rare, built once. N: no such kernel. MXL_INTEGER_UNARY says which are exact on
+ * built for float at every level; F the same with a way out for arguments too large for it; R rare, built once. N: no
+ * such kernel. MXL_INTEGER_UNARY says which are exact on
  * integers, in the same form; other functions of integers are computed in double.
  */
 #define TWO_OVER_ROOT_PI K(1.1283791670955126)
@@ -16,7 +17,7 @@ U(_copy, 0, C, x, N, 0) \
 U(zeros_like, 0, C, 0, N, 0) \
 U(ones_like, 0, C, 1, N, 0) \
 U(_where_number, 0, N, 0, C, x == x ? dy : 0) \
-U(relu, 0, C, x > 0 || x != x ? x : 0, C, y > 0 ? dy : y != y ? y : 0) \
+U(relu, 0, C, x <= 0 ? 0 : x, C, y > 0 ? dy : y != y ? y : 0) \
 U(sigmoid, 0, H, M(sigmoid)(x), C, dy * (y * (1 - y))) \
 U(softsign, 0, C, x / (1 + M(abs)(x)), C, dy / ((1 + M(abs)(x)) * (1 + M(abs)(x)))) \
 U(_softrelu, 0, H, M(softrelu)(x), H, dy * -M(expm1)(-y)) \
@@ -31,21 +32,21 @@ U(log, 0, H, M(log)(x), C, dy / x) \
 U(log2, 0, H, M(log2)(x), C, dy / (x * K(0.6931471805599453))) \
 U(log10, 0, H, M(log10)(x), C, dy / (x * K(2.302585092994046))) \
 U(log1p, 0, H, M(log1p)(x), C, dy / (1 + x)) \
-U(sin, 0, R, M(sin)(x), R, dy * M(cos)(x)) \
-U(cos, 0, R, M(cos)(x), R, dy * -M(sin)(x)) \
-U(tan, 0, R, M(tan)(x), C, dy * (1 + y * y)) \
-U(arcsin, 0, R, M(asin)(x), C, dy / M(sqrt)(1 - x * x)) \
-U(arccos, 0, R, M(acos)(x), C, -dy / M(sqrt)(1 - x * x)) \
-U(arctan, 0, R, M(atan)(x), C, dy / (1 + x * x)) \
-U(sinh, 0, R, M(sinh)(x), R, dy * M(cosh)(x)) \
-U(cosh, 0, R, M(cosh)(x), R, dy * M(sinh)(x)) \
-U(arcsinh, 0, R, M(asinh)(x), H, dy / M(hypot)(x, 1)) \
-U(arccosh, 0, R, M(acosh)(x), C, dy / M(sqrt)(x * x - 1)) \
-U(arctanh, 0, R, M(atanh)(x), C, dy / (1 - x * x)) \
+U(sin, 0, F, M(sin)(x), F, dy * M(cos)(x)) \
+U(cos, 0, F, M(cos)(x), F, dy * -M(sin)(x)) \
+U(tan, 0, F, M(tan)(x), C, dy * (1 + y * y)) \
+U(arcsin, 0, H, M(asin)(x), C, dy / M(sqrt)(1 - x * x)) \
+U(arccos, 0, H, M(acos)(x), C, -dy / M(sqrt)(1 - x * x)) \
+U(arctan, 0, H, M(atan)(x), C, dy / (1 + x * x)) \
+U(sinh, 0, H, M(sinh)(x), H, dy * M(cosh)(x)) \
+U(cosh, 0, H, M(cosh)(x), H, dy * M(sinh)(x)) \
+U(arcsinh, 0, H, M(asinh)(x), H, dy / M(hypot)(x, 1)) \
+U(arccosh, 0, H, M(acosh)(x), C, dy / M(sqrt)(x * x - 1)) \
+U(arctanh, 0, H, M(atanh)(x), C, dy / (1 - x * x)) \
 U(sqrt, 0, C, M(sqrt)(x), C, dy * (K(0.5) / y)) \
 U(rsqrt, 0, C, 1 / M(sqrt)(x), C, dy * (K(-0.5) / (x * M(sqrt)(x)))) \
-U(cbrt, 0, R, M(cbrt)(x), C, dy / (3 * y * y)) \
-U(rcbrt, 0, R, 1 / M(cbrt)(x), R, dy * (-1 / (3 * x * M(cbrt)(x)))) \
+U(cbrt, 0, H, M(cbrt)(x), C, dy / (3 * y * y)) \
+U(rcbrt, 0, H, 1 / M(cbrt)(x), H, dy * (-1 / (3 * x * M(cbrt)(x)))) \
 U(square, 0, C, x * x, C, dy * (2 * x)) \
 U(reciprocal, 0, C, 1 / x, C, dy * (-1 / (x * x))) \
 U(gamma, 0, R, M(gamma)(x), R, dy * (M(gamma)(x) * M(digamma)(x))) \
@@ -76,7 +77,7 @@ U(_gelu, 3, H, x * (K(0.5) * (1 + M(erf)(x * K(0.7071067811865476)))), \
   H, dy * (K(0.5) * (1 + M(erf)(x * K(0.7071067811865476))) + x * K(0.3989422804014327) * M(exp)(K(-0.5) * x * x))) \
 U(rdiv_scalar, 1, N, 0, C, -dy * s0 / (x * x)) \
 U(rmod_scalar, 1, N, 0, C, dy * -M(floor)(s0 / x)) \
-U(power_scalar, 1, N, 0, R, dy * (s0 * M(pow)(x, s0 - 1))) \
+U(power_scalar, 1, N, 0, H, dy * (s0 * M(pow)(x, s0 - 1))) \
 U(rpower_scalar, 1, N, 0, C, dy * (y * s1)) \
 U(maximum_scalar, 1, N, 0, C, x >= s0 ? dy : 0) \
 U(minimum_scalar, 1, N, 0, C, x <= s0 ? dy : 0) \

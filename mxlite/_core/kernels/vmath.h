@@ -1,13 +1,14 @@
 /* Elementary functions in plain scalar C without branches, so that compilers turn loops over them into vector code.
  *
- * float: own versions where they are worth it (errors measured in tests/test_kernels_elementwise.py); the rest, and all
- * of double, is libm. `name_f` is for float, `name_d` for double. Polynomials of exp and log:
- * Moshier's Cephes; erf: N. Juffa.
+ * float: own versions where they are worth it (errors measured in tests/test_kernels_elementwise.py), here in float,
+ * in elementwise_wide.h by way of double; the rest, and all of double, is libm. `name_f` is for float, `name_d` for
+ * double. Polynomials of exp and log: Moshier's Cephes; erf: N. Juffa.
  */
 #ifndef MXL_VMATH_H
 #define MXL_VMATH_H
 #include <math.h>
 #include "convert.h"
+#include "elementwise_wide.h"
 
 #define VM static inline __attribute__((always_inline))
 #define SHIFTER 12582912.0f             /* 1.5 * 2^23: adding it rounds to an integer, in the low bits */
@@ -16,12 +17,9 @@ VM float power_of_two(int32_t n) { return mxl_float((uint32_t)(n + 127) << 23); 
 VM float copysign_f(float x, float s) { return mxl_float((mxl_bits(x) & 0x7fffffff) | (mxl_bits(s) & 0x80000000)); }
 VM float abs_f(float x) { return mxl_float(mxl_bits(x) & 0x7fffffff); }
 
-/* x = n ln 2 + r; returns exp(r) - 1 */
-VM float exp_reduced(float x, int32_t *n)
+/* exp(r) - 1 for r = x - t ln 2, where t is a whole number */
+VM float exp_rest(float x, float t)
 {
-    float t = x * 1.44269504088896341f + SHIFTER;
-    *n = (int32_t)(mxl_bits(t) - mxl_bits(SHIFTER));
-    t -= SHIFTER;
     float r = x - t * 0.693359375f;
     r = r + t * 2.12194440e-4f;
     float p = 1.9875691500e-4f;
@@ -32,15 +30,33 @@ VM float exp_reduced(float x, int32_t *n)
     p = p * r + 5.0000001201e-1f;
     return p * (r * r) + r;
 }
+/* x = n ln 2 + r; returns exp(r) - 1 */
+VM float exp_reduced(float x, int32_t *n)
+{
+    float t = x * 1.44269504088896341f + SHIFTER;
+    *n = (int32_t)(mxl_bits(t) - mxl_bits(SHIFTER));
+    return exp_rest(x, t - SHIFTER);
+}
+/* The shifter carries the exponent's bias with it, so that the low bits of the sum, moved up, are a power of two; one
+ * that stays normal and leaves the rest of the way to a second factor, so that subnormal results come out right. */
 VM float exp_f(float x)
 {
-    int32_t n;
     float c = x < -104.0f ? -104.0f : x;
     c = c > 89.0f ? 89.0f : c;
-    float p = exp_reduced(c, &n) + 1.0f;
-    int32_t half = n >> 1;              /* two steps, so that subnormal results come out right */
-    return p * power_of_two(half) * power_of_two(n - half);
+    float shifter = x < 0 ? SHIFTER + (127 + 24) : SHIFTER + (127 - 24);
+    float t = c * 1.44269504088896341f + shifter;
+    float p = exp_rest(c, t - shifter) + 1.0f;
+    return p * mxl_float(mxl_bits(t) << 23) * (x < 0 ? 0x1p-24f : 0x1p24f);
 }
+/* exp(-a) for a >= 0 */
+VM float exp_minus_f(float a)
+{
+    float c = a > 104.0f ? 104.0f : a;
+    float t = c * -1.44269504088896341f + (SHIFTER + (127 + 64));
+    float p = exp_rest(-c, t - (SHIFTER + (127 + 64))) + 1.0f;
+    return p * mxl_float(mxl_bits(t) << 23) * 0x1p-64f;
+}
+VM double exp_minus_d(double a) { return exp(-a); }
 VM float expm1_f(float x)
 {
     int32_t n;
@@ -115,7 +131,9 @@ VM float log1p_unit_f(float x)
 VM float tanh_f(float x)
 {
     float a = abs_f(x), c = a > 10.0f ? 10.0f : a, z = x * x;
-    float big = 1.0f - 2.0f / (exp_f(2.0f * c) + 1.0f);
+    float t = c * 2.88539008177792681f + (SHIFTER + 127);
+    float e = exp_rest(c + c, t - (SHIFTER + 127)) + 1.0f;
+    float big = 1.0f - 2.0f / (e * mxl_float(mxl_bits(t) << 23) + 1.0f);
     float p = -5.70498872745e-3f;
     p = p * z + 2.06390887954e-2f;
     p = p * z - 5.37397155531e-2f;
@@ -150,8 +168,8 @@ VM float hypot_f(float a, float b)
 
 /* x / (1 + exp(-x)) forms that neither overflow nor lose the tail */
 #define MXL_LOGISTIC(T, s) \
-VM T sigmoid_##s(T x) { T e = exp_##s(-abs_##s(x)); return (x < 0 ? e : 1) / (1 + e); } \
-VM T softrelu_##s(T x) { T p = x > 0 ? x : 0; return p + log1p_unit_##s(exp_##s(-abs_##s(x))); } \
+VM T sigmoid_##s(T x) { T e = exp_minus_##s(abs_##s(x)); return (x < 0 ? e : 1) / (1 + e); } \
+VM T softrelu_##s(T x) { T p = x > 0 ? x : 0; return p + log1p_unit_##s(exp_minus_##s(abs_##s(x))); } \
 VM T sign_##s(T x) { return (T)((x > 0) - (x < 0)); } \
 VM T round_##s(T x) { T f = trunc_##s(abs_##s(x)); return copysign_##s(abs_##s(x) - f >= (T)0.5 ? f + 1 : f, x); } \
 VM T rint_##s(T x) { T f = floor_##s(x), c = ceil_##s(x); return x - f <= c - x ? f : c; } \
@@ -170,8 +188,9 @@ VM T trigamma_##s(T x) { return (T)mxl_trigamma((double)x); }
 
 #define LIBM1(fn) VM float fn##_f(float x) { return fn##f(x); } VM double fn##_d(double x) { return fn(x); }
 #define LIBM1D(fn) VM double fn##_d(double x) { return fn(x); }
-LIBM1(sin) LIBM1(cos) LIBM1(tan) LIBM1(asin) LIBM1(acos) LIBM1(atan) LIBM1(sinh) LIBM1(cosh) LIBM1(asinh) LIBM1(acosh)
-LIBM1(atanh) LIBM1(cbrt) LIBM1(sqrt) LIBM1(floor) LIBM1(ceil) LIBM1(trunc)
+LIBM1(sqrt) LIBM1(floor) LIBM1(ceil) LIBM1(trunc)
+LIBM1D(sin) LIBM1D(cos) LIBM1D(tan) LIBM1D(asin) LIBM1D(acos) LIBM1D(atan) LIBM1D(sinh) LIBM1D(cosh) LIBM1D(asinh)
+LIBM1D(acosh) LIBM1D(atanh) LIBM1D(cbrt)
 LIBM1D(exp) LIBM1D(expm1) LIBM1D(log) LIBM1D(log2) LIBM1D(log10) LIBM1D(log1p) LIBM1D(tanh) LIBM1D(erf)
 VM double log1p_unit_d(double x) { return log1p(x); }
 VM double abs_d(double x) { return fabs(x); }
@@ -179,7 +198,6 @@ VM double copysign_d(double x, double s) { return copysign(x, s); }
 VM double hypot_d(double a, double b) { return hypot(a, b); }
 VM float fmod_f(float a, float b) { return fmodf(a, b); }
 VM double fmod_d(double a, double b) { return fmod(a, b); }
-VM float pow_f(float a, float b) { return powf(a, b); }
 VM double pow_d(double a, double b) { return pow(a, b); }
 
 static double mxl_erfinv(double x)
