@@ -288,3 +288,15 @@ def test_a_parameter_written_while_the_program_runs_is_seen_the_next_time():
     assert watch.changed()
     watch.note(watch.now())
     assert not watch.changed()
+
+
+def test_batch_norms_that_share_their_states_move_them_in_order():
+    x, states = mx.sym.Variable("data"), {k: mx.sym.Variable(k) for k in ("moving_mean", "moving_var")}
+    ys = [mx.sym.relu(mx.sym.BatchNorm(mx.sym.tanh(x * k), fix_gamma=False, momentum=0.5, name=f"bn{k}", **states))
+          for k in (1, 2, 3)]
+    net = mx.sym.Group([ys[2] * ys[0], ys[1]])
+    fused, text = run(net, {"data": (4, 3, 5)}, is_train=True, dtype="float64", updates=2)
+    plain, _ = run(net, {"data": (4, 3, 5)}, ["fuse"], is_train=True, dtype="float64", updates=2)
+    assert "BatchNorm + relu" in text and "_backward_relu + _backward_BatchNorm" not in text
+    for a, b in zip(fused, plain, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)

@@ -52,7 +52,7 @@ def fuse_backward(draft, readers, row):
     else:
         return
     node, ins, rows = draft.nodes[behind], draft.ins[behind], [row, behind]
-    if draft.dtypes[ins[1]] != draft.dtypes[dy]:
+    if draft.dtypes[ins[1]] != draft.dtypes[dy] or shared_states(draft, readers, ins[5:]):
         return
     fused = draft.fused(FusedBatchNormBackward, node.p, rows)
     # In relu's place, where all that either reads is there already, and everybody who reads the result comes later.
@@ -60,3 +60,9 @@ def fuse_backward(draft, readers, row):
     readers[masked] = [r for r in readers[masked] if r != behind]
     for source in {dy, y, *ins[1:]}:
         readers[source] = [at if r in rows else r for r in readers[source]]
+
+
+def shared_states(draft, readers, states):
+    """Do several gradients move these states? Then they keep their order: each starts from what the last one left."""
+    movers = {r for e in states for r in readers[e] if draft.backward[r] and r not in draft.gone}
+    return len(movers) > 1

@@ -138,7 +138,7 @@ def fill_arena(p, k, rows, workspaces):
     if arena > whole:
         together, span = place_blocks(birth, death, size, offset + scratch, arena, whole)
         end = max([at + n for at, n in zip(together, size[:len(blocks)])], default=0)
-        if max(span * bound, end * whole) < max(arena * bound, top * whole):
+        if span < arena and end <= top:     # scratch may come and go with threads and levels: results come first
             offset, scratch, top, arena = together, together[len(blocks):], end, span
     for b, at in zip(blocks, offset):
         p.offset[b] = at
