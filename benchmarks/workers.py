@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
@@ -26,6 +27,11 @@ COMPETITORS = {
 LIBRARIES = ("mxlite", "mxnet", "torch", "numpy")
 
 
+def in_place():
+    """Where to find mxlite if it is not installed."""
+    return [] if find_spec("mxlite") else [ROOT]
+
+
 class Worker:
     """One competitor's process. RuntimeError with the end of its stderr where it dies."""
 
@@ -34,8 +40,8 @@ class Worker:
         self.library, python, extra = COMPETITORS[name]
         env = {**os.environ, **extra, **{f"{kind}_NUM_THREADS": str(threads) for kind in ("OMP", "MKL", "OPENBLAS")}}
         env.update(BENCH_THREADS=str(threads), BENCH_SCRATCH=scratch, BENCH_BUDGET=str(budget), BENCH_CLOCK=clock)
-        if self.library == "mxlite":        # the tree that this file stands in, if it is built; else what is installed
-            env["PYTHONPATH"] = os.pathsep.join(filter(None, [ROOT, env.get("PYTHONPATH")]))
+        if self.library == "mxlite":        # what is installed; else the tree that this file stands in, built in place
+            env["PYTHONPATH"] = os.pathsep.join(filter(None, [env.get("PYTHONPATH"), *in_place()]))
         else:
             env.pop("PYTHONPATH", None)
         self.errors = open(os.path.join(scratch, f"{name}.err"), "w+", encoding="utf-8")    # noqa: SIM115
