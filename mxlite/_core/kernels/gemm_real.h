@@ -239,9 +239,11 @@ static void ENG(gemm)(mxl_runtime *rt, const mxl_call *c, const gemm_args *g)
 /* B(k, n) as panels, then zeros to the end of the output: its length is an upper bound over levels. */
 static void ENG(pack_weight)(mxl_runtime *rt, const mxl_call *c, const gemm_args *g)
 {
-    ENG(job) d = ENG(stored)(c, g);
+    mxl_tensor in[4] = {{0}, c->in[0]};     /* as the product would get it: A is not there, nor what comes behind B */
+    mxl_call like = *c;
+    like.in = in;
+    ENG(job) d = ENG(stored)(&like, g);
     REAL *to = c->out[0].data;
-    d.b = c->in[0].data;        /* the one input */
     const int64_t used = ENG(packed_b_size)(&d);
     ENG(pack_whole_b)(&d, to, rt, c->threads);
     if (c->out[0].size > used) memset(to + used, 0, (c->out[0].size - used) * sizeof(REAL));
