@@ -2,8 +2,6 @@
 
 
 def fused(lib, hidden=200, layers=2):
-    if not hasattr(lib.sym, "RNN"):
-        raise NotImplementedError("no operator RNN yet")
     var = lib.sym.Variable
     return lib.sym.RNN(var("data"), var("parameters"), var("state"), var("state_cell"), state_size=hidden,
                        num_layers=layers, mode="lstm", name="rnn")
@@ -11,8 +9,6 @@ def fused(lib, hidden=200, layers=2):
 
 def unrolled(lib, hidden=200, layers=2, steps=35):
     """Outputs of all steps, (steps, batch, hidden)."""
-    if not hasattr(lib, "rnn"):
-        raise NotImplementedError("no mx.rnn yet")
     cells = lib.rnn.SequentialRNNCell()
     for i in range(layers):
         cells.add(lib.rnn.LSTMCell(hidden, prefix=f"l{i}_"))

@@ -125,7 +125,7 @@ class FusedGemm(Op, registered=False):
 PRODUCTS = {"Convolution": FusedConvolution, "FullyConnected": FusedFullyConnected}
 
 
-def fold_inputs(p):
+def _fold_inputs(p):
     return "weight" + ("" if p.no_bias else " bias") + " gamma beta moving_mean moving_var"
 
 
@@ -133,7 +133,7 @@ class FoldBatchNorm(Op, registered=False):
     """Weight and bias of a product that does what the product and a BatchNorm behind it did at inference: each output
     channel (the weight's first axis) scaled by ``gamma / sqrt(var + eps)`` and shifted. Computed in float64."""
 
-    inputs, outputs = fold_inputs, "folded_weight folded_bias"
+    inputs, outputs = _fold_inputs, "folded_weight folded_bias"
     params = dict(eps=Param(real, 1e-3, "added to the variance"),
                   fix_gamma=Param(boolean, True, "gamma counts as 1"),
                   no_bias=Param(boolean, False, "the product has no bias"))

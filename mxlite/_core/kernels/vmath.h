@@ -1,6 +1,6 @@
 /* Elementary functions in plain scalar C without branches, so that compilers turn loops over them into vector code.
  *
- * float: own versions where they are worth it (errors measured in tests/test_kernels_elementwise.py), here in float,
+ * float: own versions where they are worth it (errors measured in tests/test_kernels_accuracy.py), here in float,
  * in elementwise_wide.h by way of double; the rest, and all of double, is libm. `name_f` is for float, `name_d` for
  * double. Polynomials of exp and log: Moshier's Cephes; erf: N. Juffa.
  */
