@@ -59,6 +59,11 @@ def test_any_geometry(case, level, dtype):
     ((40, 70, 4, 4), dict(kernel=(3, 3), pad=(1, 1), num_filter=530)),
     ((4, 16, 15, 15), dict(kernel=(1, 1), num_filter=24)),
     ((4, 16, 15, 15), dict(kernel=(1, 1), stride=(2, 2), num_filter=24)),
+    # weight's gradient: transposed in one part, in several at once, in several after each other; dy as it lies
+    ((3, 41, 13, 11), dict(kernel=(1, 1), num_filter=9)),
+    ((17, 27, 12, 12), dict(kernel=(1, 1), num_filter=5)),
+    ((52, 210, 11, 12), dict(kernel=(1, 1), num_filter=200)),
+    ((5, 6, 24, 26), dict(kernel=(3, 3), stride=(2, 2), pad=(1, 1), num_filter=17)),
     ((3, 1, 28, 28), dict(kernel=(5, 5), num_filter=20)),
     ((2, 32, 17, 19), dict(kernel=(3, 3), pad=(1, 1), num_filter=32, num_group=32)),
     ((2, 8, 300), dict(kernel=(9,), dilate=(5,), num_filter=6))])

@@ -172,6 +172,9 @@ def test_bfloat16():
 @pytest.mark.parametrize("shape,params", [*SHAPES, ((1, 3, 30, 31), dict(kernel=(7, 7), stride=(2, 2), pad=(3, 3),
                                                                       num_filter=9)),
                                           ((2, 8, 1, 1), dict(kernel=(1, 1), num_filter=1)),
+                                          ((3, 41, 13, 11), dict(kernel=(1, 1), num_filter=9)),
+                                          ((17, 27, 12, 12), dict(kernel=(1, 1), num_filter=5)),
+                                          ((2, 9, 25, 31), dict(kernel=(1, 1), stride=(2, 2), num_filter=7)),
                                           ((9, 6, 5, 5), dict(kernel=(3, 3), stride=(5, 4), pad=(2, 2), num_filter=6,
                                                               num_group=6))])
 def test_stays_inside_its_memory(shape, params, level):

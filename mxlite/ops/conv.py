@@ -131,6 +131,7 @@ def winograd_workspace(kind, p, x, w, y, itemsize, threads):
 # The limits of conv_tiles.h, conv_columns.h and conv_real.h.
 TILE_BYTES, TILE_SPARE, TAP_BYTES = 24576, 1024, 16 + 64 + 8
 COLUMNS_BYTES, PARTS, PARTS_BYTES, CHUNK_BYTES, CHUNK, PIECE_BYTES = 1 << 20, 8, 1 << 20, 1 << 22, 2048, 16
+LONG_RUN = 128
 
 
 def few(p, w):
@@ -191,20 +192,30 @@ def wgrad_workspace(p, dy, x, w, itemsize, threads):
     return plain_wgrad_workspace(p, dy, x, w, itemsize, threads) if fast is None else fast
 
 
+def wgrad_flips(p, x, w, pixels):
+    """Whether the weight's gradient is computed transposed: of a 1x1 whose data is a matrix as it is, and the larger
+    one. Then the larger factor is not packed."""
+    plain = all(k == s == 1 and q == 0 for k, s, q in zip(p.kernel, Geometry(p).stride, Geometry(p).pad))
+    return plain and p.num_group == 1 and x[1] > w[0] and pixels >= LONG_RUN
+
+
 def plain_wgrad_workspace(p, dy, x, w, itemsize, threads):
-    m, n, k = w[0] // p.num_group, size(w[1:]), x[0] * size(dy[2:])
-    block = BLOCK_K_BYTES // itemsize
-    parts, sums = min(PARTS, k // (2 * block), PARTS_BYTES // max(1, m * n * itemsize)), 0
+    m, n, pixels = w[0] // p.num_group, size(w[1:]), size(dy[2:])
+    flip = wgrad_flips(p, x, w, pixels)
+    if flip:
+        m, n = n, m
+    k, block = x[0] * pixels, BLOCK_K_BYTES // itemsize
+    parts, sums = min(PARTS, k // (2 * block), PARTS_BYTES // max(1, m * n * itemsize)), int(flip)
     part, batch = k, p.num_group
     if p.num_group == 1 and n <= BLOCK_N and parts > 1:
         part, batch = ceil_to(-(-k // parts), block), 1
-        sums = ceil_to(parts * m * n * itemsize, 64)
+        sums = parts
     elif p.num_group == 1:
         part = ceil_to(max(CHUNK, CHUNK_BYTES // max(1, m * itemsize)), block)
     k = min(k, part)
     # besides the packed blocks, what every tap sees of a block of pixels
     seen = max(1, threads) * ceil_to(min(size(p.kernel), PANEL_N) * min(k, block) * PIECE_BYTES, 64)
-    whole = sums + block_bytes(m, n, k, itemsize, threads, batch) + seen
+    whole = ceil_to(sums * m * n * itemsize, 64) + block_bytes(m, n, k, itemsize, threads, batch) + seen
     return max(whole, tile_bytes(p, w, threads)) if few(p, w) else whole
 
 

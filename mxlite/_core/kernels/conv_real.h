@@ -51,19 +51,30 @@ static void ENG(a_weight_trans)(const ENG(job) *d, int64_t b, REAL *dst, int64_t
     }
 }
 
-/* DY(filter, pixel): pixels run on from image to image. */
-static void ENG(a_dy)(const ENG(job) *d, int64_t b, REAL *dst, int64_t m0, int rows, int64_t k0, int kc)
+/* Rows of pixels, which run on from image to image: DY(filter, pixel), or X(channel, pixel) of a 1x1. */
+INLINE void ENG(image_rows)(const ENG(job) *d, int64_t b, const REAL *from, int64_t image_size, REAL *dst, int ldd,
+                            int w, int64_t r0, int rows, int64_t k0, int kc)
 {
-    const ENG(conv_ctx) *x = d->ctx;
-    const int64_t pixels = x->v.pixels;
-    if (x->part) k0 += x->from + b * x->part, b = 0;
+    const int64_t pixels = ((const ENG(conv_ctx) *)d->ctx)->v.pixels;
+    k0 += d->k_from + b * d->k_part;
     int64_t image = k0 / pixels, p = k0 % pixels;
     for (int k = 0; k < kc; image++, p = 0) {
         const int len = (int)least(kc - k, pixels - p);
-        const REAL *dy = d->a + image * x->out_image + b * d->a_batch + m0 * pixels + p;
-        ENG(pack_rows)(dst + (int64_t)k * MR, MR, MR, dy, pixels, rows, len);
+        ENG(pack_rows)(dst + (int64_t)k * ldd, ldd, w, from + image * image_size + r0 * pixels + p, pixels, rows, len);
         k += len;
     }
+}
+
+static void ENG(a_rows)(const ENG(job) *d, int64_t b, REAL *dst, int64_t m0, int rows, int64_t k0, int kc)
+{
+    ENG(image_rows)(d, b, d->a + b * d->a_batch, d->a_run, dst, MR, MR, m0, rows, k0, kc);
+}
+
+static void ENG(b_rows)(const ENG(job) *d, int64_t b, REAL *dst, int64_t n0, int cols, int w, int64_t k0, int kc,
+                        REAL *tmp)
+{
+    (void)tmp;
+    ENG(image_rows)(d, b, d->b, d->ldb, dst, w, w, n0, cols, k0, kc);
 }
 
 static void ENG(place_pixels)(const ENG(job) *d, int64_t n0, int cols, int64_t *off)
@@ -115,7 +126,8 @@ static ENG(job) ENG(forward_job)(const mxl_call *c, const conv_args *g, ENG(conv
     ENG(view_data)(g, x, c->in[0].data);
     const int64_t m = g->filters / g->groups, k = g->channels / g->groups * x->v.rs;
     return (ENG(job)){.m = m, .n = g->batch * x->v.pixels, .k = k, .batch = g->groups, .pack_a = ENG(a_weight),
-                      .pack_b = ENG(b_pixels), .place = ENG(place_pixels), .ldc = x->v.pixels,
+                      .pack_b = ENG(b_pixels), .source = ENG(source_pixels), .place = ENG(place_pixels),
+                      .ldc = x->v.pixels,
                       .c_batch = m * x->v.pixels, .bias_batch = m, .ctx = x, .lda = k, .a_batch = m * k,
                       .work = c->work};
 }
@@ -154,6 +166,24 @@ static void ENG(fill_plane)(REAL *y, int64_t n, REAL value)
     else for (int64_t i = 0; i < n; i++) y[i] = value;
 }
 
+/* The channels' biases (NULL: 0) all over planes of n elements. */
+static void ENG(fill_planes)(REAL *y, int64_t planes, int64_t n, const REAL *bias, int64_t channels, mxl_runtime *rt,
+                             int threads)
+{
+    const int nt = mxl_enter(rt, threads, planes * n, MXL_GRAIN);
+#define FILL(a, b) for (int64_t t = a; t < b; t++) ENG(fill_plane)(y + t * n, n, bias ? bias[t % channels] : 0);
+    if (nt == 1) {
+        FILL(0, planes)
+    } else {
+#ifdef _OPENMP
+#pragma omp parallel for schedule(static, 1) num_threads(nt)
+        for (int i = 0; i < nt; i++) FILL(planes * i / nt, planes * (i + 1) / nt)
+#endif
+    }
+#undef FILL
+    mxl_leave(rt, nt);
+}
+
 static void ENG(conv_dgrad)(mxl_runtime *rt, const mxl_call *c, const conv_args *g)
 {
     const int64_t f = g->filters / g->groups, m = g->channels / g->groups;
@@ -163,8 +193,7 @@ static void ENG(conv_dgrad)(mxl_runtime *rt, const mxl_call *c, const conv_args 
     const REAL *bias = CONV_BIAS(c, g);     /* of a Deconvolution, one value a channel */
     /* with gaps between windows some positions are in none: their phases have no taps */
     for (int i = 0; i < 3; i++) if (g->stride[i] > 1 && (g->kernel[i] < g->stride[i] || g->dilate[i] > 1)) {
-        for (int64_t t = 0; t < g->batch * g->channels; t++)
-            ENG(fill_plane)((REAL *)c->out[0].data + t * in, in, bias ? bias[t % g->channels] : 0);
+        ENG(fill_planes)(c->out[0].data, g->batch * g->channels, in, bias, g->channels, rt, c->threads);
         break;
     }
     for (at[0] = 0; at[0] < least(g->stride[0], g->src[0]); at[0]++)
@@ -192,7 +221,7 @@ static void ENG(conv_dgrad)(mxl_runtime *rt, const mxl_call *c, const conv_args 
         view_finish(&x.v, plain);
         if (x.v.rs == 0) continue;
         ENG(job) d = {.m = m, .n = g->batch * x.v.pixels, .k = f * x.v.rs, .batch = g->groups,
-                      .pack_a = ENG(a_weight_trans), .pack_b = ENG(b_pixels),
+                      .pack_a = ENG(a_weight_trans), .pack_b = ENG(b_pixels), .source = ENG(source_pixels),
                       .place = plain ? ENG(place_pixels) : ENG(place_phase), .c = c->out[0].data, .ldc = in,
                       .c_batch = m * in, .bias_m = bias, .bias_batch = m, .residual = CONV_RESIDUAL(c, g),
                       .ctx = &x, .a = c->in[1].data, .a_step = 32, .lda = m * taps,
@@ -203,10 +232,11 @@ static void ENG(conv_dgrad)(mxl_runtime *rt, const mxl_call *c, const conv_args 
 
 #ifndef MXL_CONV_PARTS
 #define MXL_CONV_PARTS
-enum { PARTS = 8, PARTS_BYTES = 1 << 20, CHUNK_BYTES = 1 << 22, CHUNK = 2048 };     /* ops/conv.py has the same */
+enum { PARTS = 8, PARTS_BYTES = 1 << 20, CHUNK_BYTES = 1 << 22, CHUNK = 2048,
+       LONG_RUN = 128 };        /* ops/conv.py has the same */
 /* Pixels of a part of a weight's gradient m x n over k pixels. Where C is a few blocks only, parts are summed for
  * themselves and then added up (`apart`), so that threads have parts to share out; elsewhere one after another onto
- * what is there, so that dy's packed part stays in a cache. By size alone, in whole blocks of k. */
+ * what is there, so that dy's part stays in a cache. By size alone, in whole blocks of k. */
 static inline int64_t wgrad_part(int64_t m, int64_t n, int64_t k, int64_t groups, int64_t size, int *apart)
 {
     const int64_t block = BLOCK_K_BYTES / size;
@@ -215,8 +245,16 @@ static inline int64_t wgrad_part(int64_t m, int64_t n, int64_t k, int64_t groups
     if (*apart) return ceil_to(ceil_div(k, parts), block);
     return groups > 1 ? k : ceil_to(most(CHUNK, CHUNK_BYTES / (m * size)), block);
 }
+/* Whether the gradient is computed transposed: of a 1x1, whose data is a matrix as it is, and the larger one. */
+static inline int wgrad_flips(const conv_args *g, const view *v)
+{
+    int plain = v->rs == 1 && g->groups == 1 && g->channels > g->filters && v->pixels >= LONG_RUN;
+    for (int i = 0; i < 3; i++) plain &= g->stride[i] == 1 && g->src[i] == g->dst[i];
+    return plain;
+}
 #endif
 
+/* dw[i] = the sum of `parts` arrays of `size` elements, for i in a..b. `dw` may be the first of them. */
 static void ENG(add_parts)(REAL *dw, const REAL *sums, int64_t size, int64_t parts, int64_t a, int64_t b)
 {
     for (int64_t i = a; i < b; i++) {
@@ -226,50 +264,85 @@ static void ENG(add_parts)(REAL *dw, const REAL *sums, int64_t size, int64_t par
     }
 }
 
+/* The gradient from its parts, each m x n, or n x m where it was computed transposed. */
+static void ENG(finish_weight)(REAL *dw, REAL *sums, int64_t parts, int64_t m, int64_t n, int flip, mxl_runtime *rt,
+                               int threads)
+{
+    const int64_t size = m * n;
+    const int nt = mxl_enter(rt, threads, (parts + flip) * size, MXL_GRAIN);
+#define ADD(i) ENG(add_parts)(flip ? sums : dw, sums, size, parts, size * (i) / nt, size * ((i) + 1) / nt)
+/* columns of dw: whole vectors of them */
+#define FROM(i) (ceil_div(n, VL) * (i) / nt * VL)
+#define TURN(i) ENG(pack_rows)(dw + FROM(i), (int)n, (int)(least(n, FROM((i) + 1)) - FROM(i)), sums + FROM(i) * m, m, \
+                               (int)(least(n, FROM((i) + 1)) - FROM(i)), (int)m)
+    if (nt == 1) {
+        if (!flip || parts > 1) ADD(0);
+        if (flip) TURN(0);
+    } else {
+#ifdef _OPENMP
+        if (!flip || parts > 1) {
+#pragma omp parallel for schedule(static, 1) num_threads(nt)
+            for (int i = 0; i < nt; i++) ADD(i);
+        }
+        if (flip) {
+#pragma omp parallel for schedule(static, 1) num_threads(nt)
+            for (int i = 0; i < nt; i++) TURN(i);
+        }
+#endif
+    }
+#undef ADD
+#undef FROM
+#undef TURN
+    mxl_leave(rt, nt);
+}
+
 static void ENG(conv_wgrad)(mxl_runtime *rt, const mxl_call *c, const conv_args *g)
 {
     ENG(conv_ctx) x;
     ENG(view_data)(g, &x, c->in[1].data);
-    const int64_t m = g->filters / g->groups, n = g->channels / g->groups * x.v.rs, k = g->batch * x.v.pixels;
-    const int64_t size = m * n;
+    const int64_t filters = g->filters / g->groups, columns = g->channels / g->groups * x.v.rs, pixels = x.v.pixels;
+    const int64_t size = filters * columns, k = g->batch * pixels;
     if (size == 0) return;
+    const int flip = wgrad_flips(g, &x.v);
+    const int64_t m = flip ? columns : filters, n = flip ? filters : columns;
     int apart;
     const int64_t part = wgrad_part(m, n, k, g->groups, sizeof(REAL), &apart);
     const int64_t parts = most(1, ceil_div(k, most(1, part)));
     REAL *dw = c->out[0].data, *sums = c->work;
-    ENG(job) d = {.m = m, .n = n, .k = k, .batch = g->groups, .pack_a = ENG(a_dy), .pack_b = ENG(b_taps),
-                  .c = dw, .ldc = n, .c_batch = size, .ctx = &x, .a = c->in[0].data, .a_batch = m * x.v.pixels,
-                  .work = c->work, .tmp_thread = ENG(taps_bytes)(&x.v, least(k, part))};
+    ENG(job) d = {.m = m, .n = n, .k = k, .batch = g->groups, .pack_a = ENG(a_rows), .pack_b = ENG(b_taps),
+                  .source = ENG(source_taps), .c = dw, .ldc = n, .c_batch = size, .ctx = &x, .a = c->in[0].data,
+                  .a_batch = m * pixels, .a_row = pixels, .a_run = g->filters * pixels, .work = c->work,
+                  .tmp_thread = ENG(taps_bytes)(&x.v, least(k, part))};
+    if (flip) {
+        d.pack_b = ENG(b_rows), d.b = d.a, d.ldb = d.a_run;
+        d.source = NULL;
+        d.a = c->in[1].data, d.a_run = x.v.is;
+    }
+    if (pixels >= LONG_RUN) d.k_run = pixels, d.a_k = d.a_as_is = 1;        /* A as it lies in memory */
+    if (apart || flip) {
+        d.c = sums;
+        d.work += ceil_to((apart ? parts : 1) * size * (int64_t)sizeof(REAL), 64);
+    }
     if (!apart) {
         for (int64_t i = 0; i < parts; i++) {
             ENG(job) one = d;
-            x.part = parts > 1 ? part : 0;
-            x.from = i * part;
-            one.k = least(part, k - x.from);
-            one.residual = i ? dw : NULL;
+            if (parts > 1) one.k_part = part, one.k_from = i * part;
+            one.k = least(part, k - i * part);
+            one.residual = i ? one.c : NULL;
             ENG(run)(&one, rt, c->threads);
         }
+        if (flip) ENG(finish_weight)(dw, sums, 1, filters, columns, 1, rt, c->threads);
         return;
     }
-    d.c = sums;
-    d.work += ceil_to(parts * size * (int64_t)sizeof(REAL), 64);
-    d.k = x.part = part;
-    d.batch = parts - 1;
     ENG(job) rest = d;              /* the last one is shorter */
+    d.k = d.k_part = part;
+    d.a_batch = 0;
+    d.batch = parts - 1;
     ENG(run)(&d, rt, c->threads);
-    x.from = (parts - 1) * part;
-    rest.k = k - x.from;
+    rest.k_part = part, rest.k_from = (parts - 1) * part;
+    rest.k = k - rest.k_from;
     rest.batch = 1;
     rest.c = sums + (parts - 1) * size;
     ENG(run)(&rest, rt, c->threads);
-    const int nt = mxl_enter(rt, c->threads, parts * size, MXL_GRAIN);
-    if (nt == 1) {
-        ENG(add_parts)(dw, sums, size, parts, 0, size);
-    } else {
-#ifdef _OPENMP
-#pragma omp parallel for schedule(static, 1) num_threads(nt)
-        for (int i = 0; i < nt; i++) ENG(add_parts)(dw, sums, size, parts, size * i / nt, size * (i + 1) / nt);
-#endif
-    }
-    mxl_leave(rt, nt);
+    ENG(finish_weight)(dw, sums, parts, filters, columns, flip, rt, c->threads);
 }

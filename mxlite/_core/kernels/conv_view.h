@@ -83,8 +83,7 @@ static int view_pieces(const view *v, const shift *d, const span *s, int count, 
 #endif
 
 typedef struct { view v; const REAL *src; int64_t group; int64_t out_image, out_size[3], out_step[3], out_at[3];
-                 const conv_args *g; int64_t tap0[3], tap_step[3];
-                 int64_t part, from; } ENG(conv_ctx);     /* wgrad in parts: pixels of one, the first pixel */
+                 const conv_args *g; int64_t tap0[3], tap_step[3]; } ENG(conv_ctx);
 /* Steps 1 and 2. */
 INLINE ENG(vec) ENG(load_stepped)(ENG(vec) v, const REAL *p, unsigned mask, int step)
 {
@@ -161,6 +160,35 @@ static void ENG(b_pixels)(const ENG(job) *d, int64_t b, REAL *dst, int64_t n0, i
     }
 }
 
+/* A channel a row: from its first pixel's window to the last one's. */
+static void ENG(source_pixels)(const ENG(job) *d, int64_t b, int64_t n0, int64_t n1, int64_t k0, int kc,
+                               ENG(lines) *l)
+{
+    const ENG(conv_ctx) *x = d->ctx;
+    const view *v = &x->v;
+    span first, end;
+    view_spans(v, n0, 1, VL, &first);
+    view_spans(v, n1 - 1, 1, VL, &end);
+    const int64_t in = first.at % v->is, size = v->src[0] * v->src[1] * v->src[2];
+    const int64_t len = (end.at / v->is > first.at / v->is ? size - in : end.at - first.at + 1) * (int64_t)sizeof(REAL);
+    *l = (ENG(lines)){x->src + b * x->group + first.at + k0 / v->rs * v->cs, v->cs, (int)ceil_div(kc, v->rs),
+                      (int)ceil_div(len, 64) + 1};
+}
+
+/* The pixels of a block, a channel a row; for one tap. */
+static void ENG(source_taps)(const ENG(job) *d, int64_t b, int64_t n0, int64_t n1, int64_t k0, int kc, ENG(lines) *l)
+{
+    const ENG(conv_ctx) *x = d->ctx;
+    const view *v = &x->v;
+    if (v->rs > 1) return;
+    span first;
+    k0 += d->k_from + b * d->k_part;
+    if (d->k_part) b = 0;
+    view_spans(v, k0, 1, VL, &first);
+    const int64_t len = kc * v->step[0] * v->step[1] * v->step[2] * (int64_t)sizeof(REAL);
+    *l = (ENG(lines)){x->src + b * x->group + first.at + n0 * v->cs, v->cs, (int)(n1 - n0), (int)ceil_div(len, 64) + 1};
+}
+
 /* Bytes of `tmp` that b_taps needs: what each tap of a panel sees of every span; ops/conv.py has the same rule. */
 INLINE int64_t ENG(taps_bytes)(const view *v, int64_t k)
 {
@@ -180,7 +208,8 @@ static void ENG(b_taps)(const ENG(job) *d, int64_t b, REAL *dst, int64_t n0, int
     span spans[BLOCK_K];
     short first[PANEL_N][VECTORS + 1];      /* where the pieces of a tap and vector begin */
     char whole[VECTORS + 1], most_pieces[VECTORS + 1];  /* every tap sees one full vector; how many pieces, at most */
-    if (x->part) k0 += x->from + b * x->part, b = 0;
+    k0 += d->k_from + b * d->k_part;
+    if (d->k_part) b = 0;
     const int n_spans = view_spans(v, k0, kc, VL, spans);
     memset(whole, step <= 2, sizeof whole);
     memset(most_pieces, 0, sizeof most_pieces);

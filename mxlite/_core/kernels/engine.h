@@ -23,7 +23,7 @@
 
 /* Limits of blocks; ops/dot.py computes workspaces from the same numbers. 48 columns are a panel at most. */
 enum { BLOCK_N = 192, BLOCK_K_BYTES = 2048, PANEL_N = 48, FINISH_M = 256, SHARED_BYTES = 1 << 24,
-       AHEAD = 12 /* rows of B are prefetched */ };
+       AHEAD = 12 /* rows of B are prefetched */, PACK_COST = 32 };
 #if MXL_VB == 64
 enum { MR = 8, NV = 3 };
 #elif MXL_VB == 32
@@ -58,12 +58,16 @@ INLINE __m256i lanes_64(int lo, int hi)
 #define BLOCK_K ((int)(BLOCK_K_BYTES / sizeof(REAL)))       /* no block of k is longer */
 
 typedef struct ENG(job) ENG(job);
+/* `rows` rows of `lines` cache lines each. */
+typedef struct { const REAL *at; int64_t step; int rows, lines; } ENG(lines);
 struct ENG(job) {
     int64_t m, n, k, batch;
     /* dst[k][MR], rows past `rows` zero */
     void (*pack_a)(const ENG(job) *, int64_t b, REAL *dst, int64_t m0, int rows, int64_t k0, int kc);
     /* dst[k][w], columns past `cols` zero */
     void (*pack_b)(const ENG(job) *, int64_t b, REAL *dst, int64_t n0, int cols, int w, int64_t k0, int kc, REAL *tmp);
+    /* where columns n0 .. n1 of k0 .. k0 + kc will be packed from, as a hint for fetching them in time. NULL: none */
+    void (*source)(const ENG(job) *, int64_t b, int64_t n0, int64_t n1, int64_t k0, int kc, ENG(lines) *);
     /* offsets of `cols` columns of C from its first row. NULL: column n at n */
     void (*place)(const ENG(job) *, int64_t n0, int cols, int64_t *off);
     /* takes the sums of blocks of C, epilogue and all, for results of another type. NULL: C is written to `c` */
@@ -82,20 +86,35 @@ struct ENG(job) {
     int64_t lda, ldb, a_batch, b_batch; /* for the packers; the batches for what is used in place, too */
     /* A(i, k) = a[i * a_row + k * a_k] and B(k, j) = b[k * b_k + j] may be used in place. 0: they have to be packed */
     int64_t a_row, a_k, b_k;
+    /* k lies in runs of k_run, and A's begin a_run apart; batch b of a sum in parts begins with k_from + b * k_part.
+     * Zeros: one run */
+    int64_t k_run, a_run, k_from, k_part;
     int a_as_is;                    /* A is used in place whatever its size, where a_k allows it */
     int a_step;                     /* of k are packed at once: where panels of A share cache lines. 0: a block */
     char *work;
     int64_t work_thread, tmp_thread;    /* bytes a thread: packed blocks, then the packers' own scratch */
     int64_t n_blocks, m_blocks, k_block;                            /* set by ENG(run), as are work_thread and: */
-    int in_place_a, in_place_b;
+    int in_place_a, in_place_b, team;
 };
 
-/* `rows` rows of a tile and of C, whose columns lie in stretches of `len`: into the tile, or out of it. */
+/* `rows` rows of a tile and of C, whose columns lie in stretches: `len` side by side, or -`len` two apart. Into the
+ * tile, or out of it. */
 INLINE void ENG(move)(REAL *t, REAL *c, int64_t ldc, const int64_t *off, const short *len, int rows, int cols,
                       const int in)
 {
-    for (int j = 0; j < cols; j += len[j]) {
+    for (int j = 0; j < cols; j += len[j] < 0 ? -len[j] : len[j]) {
         REAL *p = c + off[j], *q = t + j;
+        if (len[j] < 0) {
+            for (int v = 0; v < -len[j]; v += VL) {
+                const int n = (int)least(-len[j] - v, VL);
+                for (int i = 0; i < rows; i++) {
+                    REAL *a = p + i * ldc + 2 * v, *b = q + i * NR + v;
+                    if (in) ENG(store_first)(b, ENG(load_two_apart)(a, n), n);
+                    else ENG(store_two_apart)(a, ENG(load_first)(b, n), n);
+                }
+            }
+            continue;
+        }
         if (len[j] == 1) {
             for (int i = 0; i < rows; i++) if (in) q[i * NR] = p[i * ldc]; else p[i * ldc] = q[i * NR];
             continue;
@@ -128,6 +147,8 @@ INLINE void ENG(put)(ENG(tile_args) *t, int w, const int64_t *off, const short *
             ENG(move)(own, (REAL *)add, ldc, off, len, t->rows, cols, 1);
             t->add = own;
         }
+        for (int j = 0; j < cols; j += VL / 2)
+            for (int i = 0; i < t->rows; i++) __builtin_prefetch(c + off[j] + i * ldc, 1);
         t->c = own;
         t->ldc = NR;
         fn(t);
@@ -146,6 +167,25 @@ INLINE int64_t ENG(block_of_k)(int64_t k)
     return k <= BLOCK_K ? most(k, 1) : ceil_to(ceil_div(k, ceil_div(k, BLOCK_K)), 16);
 }
 
+/* k from k0 on that belong to one block: none crosses a run. */
+INLINE int ENG(block_at)(const ENG(job) *d, int64_t b, int64_t k0)
+{
+    return (int)least(least(d->k_block, d->k - k0), d->k_run - (d->k_from + b * d->k_part + k0) % d->k_run);
+}
+
+/* What a task packs after k0 of columns' block `in`; past the end, what this thread probably packs in its next task. */
+static ENG(lines) ENG(next_source)(const ENG(job) *d, int64_t b, int64_t in, int64_t k0)
+{
+    ENG(lines) soon = {0};
+    if (!d->source || d->packed_b || d->in_place_b) return soon;
+    if (k0 >= d->k) k0 = 0, in += d->team;
+    if (in >= d->n_blocks) return soon;
+    const int64_t np = ceil_div(d->n, NR);
+    d->source(d, b, in * np / d->n_blocks * NR, least(d->n, (in + 1) * np / d->n_blocks * NR), k0,
+              ENG(block_at)(d, b, k0), &soon);
+    return soon;
+}
+
 static void ENG(task)(const ENG(job) *d, const int64_t t, int thread)
 {
     int64_t in = 0, im = 0, b = t;
@@ -160,17 +200,25 @@ static void ENG(task)(const ENG(job) *d, const int64_t t, int thread)
     REAL *block = d->finish ? pb + ceil_to(n1 - n0, VL) * d->k_block : NULL;
     ENG(epilogue) e = {.act = d->act, .lo = d->act == 2 ? d->lo : 0, .hi = d->act == 2 ? d->hi : (REAL)INFINITY};
     int64_t off[BLOCK_N];
-    short len[BLOCK_N];             /* how many columns of a panel lie side by side, from each of them on */
+    short len[BLOCK_N];             /* how many columns of a panel lie side by side (or -: two apart), from each on */
     if (d->place) for (int64_t n = n0; n < n1; n += NR) {
         const int cols = (int)least(NR, n1 - n);
         int64_t *o = off + (n - n0);
         short *l = len + (n - n0);
         d->place(d, n, cols, o);
-        for (int j = cols - 1; j >= 0; j--) l[j] = (short)(j + 1 < cols && o[j + 1] == o[j] + 1 ? l[j + 1] + 1 : 1);
+        for (int j = cols - 1; j >= 0; j--) {
+            const int64_t apart = j + 1 < cols ? o[j + 1] - o[j] : 0;
+            l[j] = 1;
+            if (apart == 1 && l[j + 1] > 0) l[j] = (short)(l[j + 1] + 1);
+            if (apart == 2 && (l[j + 1] < 0 || l[j + 1] == 1)) l[j] = (short)((l[j + 1] < 0 ? l[j + 1] : -1) - 1);
+        }
     }
-    for (int64_t k0 = 0; k0 == 0 || k0 < d->k; k0 += d->k_block) {
-        const int kc = (int)least(d->k_block, d->k - k0), last = k0 + d->k_block >= d->k;
+    for (int64_t k0 = 0, kc_next; k0 == 0 || k0 < d->k; k0 += kc_next) {
+        const int kc = d->k ? ENG(block_at)(d, b, k0) : 0, last = k0 + kc >= d->k;
+        const int64_t k = d->k_from + b * d->k_part + k0, k_at = k / d->k_run * d->a_run + k % d->k_run * d->a_k;
         const REAL *panels = pb;
+        kc_next = most(kc, 1);
+        ENG(lines) soon = ENG(next_source)(d, b, in, last ? d->k : k0 + kc);
         if (d->packed_b) panels = d->packed_b + b * ENG(packed_b_size)(d) + k0 * ceil_to(d->n, VL) + n0 * kc;
         else if (kc && !d->in_place_b)
             for (int64_t n = n0; n < n1; n += NR) {
@@ -182,6 +230,7 @@ static void ENG(task)(const ENG(job) *d, const int64_t t, int thread)
             const int cols = (int)(n1 - n);
             d->pack_b(d, b, pb, n, cols, (int)ceil_to(cols, VL), k0, kc, tmp);
         }
+        int64_t wait = ceil_div(m1 - m0, MR) * ceil_div(n1 - n0, NR) - soon.lines;      /* not too soon */
         for (int64_t m = m0; m < m1; m += MR) {
             const int rows = (int)least(MR, m1 - m);
             ENG(tile_args) s = {.a = pa, .a_row = 1, .a_k = MR, .kc = kc, .rows = rows,
@@ -189,7 +238,7 @@ static void ENG(task)(const ENG(job) *d, const int64_t t, int thread)
             if (d->packed_a) {
                 s.a = d->packed_a + b * ENG(packed_a_size)(d) + k0 * ceil_to(d->m, MR) + m * kc;
             } else if (d->in_place_a && rows % 2 == 0) {
-                s.a = d->a + b * d->a_batch + m * d->a_row + k0 * d->a_k, s.a_row = d->a_row, s.a_k = d->a_k;
+                s.a = d->a + b * d->a_batch + m * d->a_row + k_at, s.a_row = d->a_row, s.a_k = d->a_k;
             } else if (kc) d->pack_a(d, b, pa, m, rows, k0, kc);
             const int64_t at = b * d->c_batch + m * d->ldc + (d->place ? 0 : n0);
             if (d->bias_m) e.bias_m = d->bias_m + b * d->bias_batch + m;
@@ -203,6 +252,10 @@ static void ENG(task)(const ENG(job) *d, const int64_t t, int thread)
                     else s.b = pb;
                 }
                 s.lanes = cols - w + VL;
+                const int now = wait-- <= 0 && soon.lines > 0;
+                s.soon = now ? soon.at : s.b, s.soon_step = soon.step;
+                s.soon_rows = now ? soon.rows : 0;
+                if (now) soon.at += 64 / sizeof(REAL), soon.lines--;
                 if (d->bias_n) e.bias_n = d->bias_n + n;
                 if (d->place) {
                     ENG(put)(&s, w, off + (n - n0), len + (n - n0), cols);
@@ -277,23 +330,25 @@ static void ENG(pack_whole_b)(const ENG(job) *d, REAL *dst, mxl_runtime *rt, int
     mxl_leave(rt, nt);
 }
 
-/* How C is cut: enough tasks for every thread, by rows first (each packs its part of B itself), then by columns. */
+/* How C is cut into n_blocks x m_blocks tasks a batch. By columns, where it can be: tasks side by side share A, but
+ * those below each other pack the same part of B, each for itself. In vectors' worth of work for each k: a panel of B
+ * costs NV * `rows` to multiply and about NV * PACK_COST to pack. */
+
 static void ENG(cut)(ENG(job) *d, int nt, int a_is_there)
 {
-    const int64_t np = ceil_div(d->n, NR), mp = ceil_div(d->m, MR), want = nt > 1 ? 4 * nt : 1;
-    d->n_blocks = ceil_div(np, BLOCK_N / NR);
-    d->m_blocks = d->finish ? ceil_div(mp * MR, FINISH_M) : 1;
-#define TASKS (d->n_blocks * d->m_blocks * d->batch)
-#define MORE(blocks, limit, tasks) \
-    if (TASKS < (tasks)) d->blocks = most(d->blocks, least(limit, ceil_div((tasks) * d->blocks, TASKS)))
-    /* more rows apart where panels of columns do not share out evenly */
-    MORE(m_blocks, mp * MR / (d->n_blocks == 1 && np % nt ? 64 : 128), want);
-    if (a_is_there) MORE(n_blocks, np, want);
-    MORE(n_blocks, np, nt);
-    MORE(m_blocks, mp, nt);
-    while (TASKS % nt && TASKS < 16 * nt && d->m_blocks < mp * MR / 128) d->m_blocks++; /* no idle last round */
-#undef MORE
-#undef TASKS
+    const int64_t np = ceil_div(d->n, NR), mp = ceil_div(d->m, MR);
+    const int64_t least_n = ceil_div(np, BLOCK_N / NR), least_m = d->finish ? ceil_div(mp * MR, FINISH_M) : 1;
+    d->n_blocks = least_n, d->m_blocks = least_m;
+    if (nt == 1 || least_n * least_m * d->batch >= 16 * nt) return;
+    const int64_t most_n = least(np, most(least_n, 4 * nt)), most_m = least(mp, most(least_m, 4 * nt));
+    int64_t best = INT64_MAX;
+    for (int64_t n = least_n; n <= most_n; n++) for (int64_t m = least_m; m <= most_m; m++) {
+        const int64_t panels = ceil_div(np, n), rows = ceil_div(mp, m) * MR, tasks = n * m * d->batch;
+        const int64_t pack = d->in_place_b || d->packed_b ? 0 : PACK_COST;
+        const int64_t task = panels * (rows + pack) + rows / (a_is_there ? 16 : 4);
+        const int64_t all = ceil_div(tasks, nt) * task;
+        if (all < best) best = all, d->n_blocks = n, d->m_blocks = m;
+    }
 }
 
 /* Runs the whole job on up to `threads` threads. `work` holds block_bytes(...) of ops/dot.py, plus the packers' own. */
@@ -303,7 +358,9 @@ static void ENG(run)(ENG(job) *d, mxl_runtime *rt, int threads)
     const double flops = (double)d->m * (double)d->n * (double)most(d->k, 1) * (double)d->batch;
     const int nt = mxl_enter(rt, threads, flops > 1e15 ? (int64_t)1e15 : (int64_t)flops, 4 * MXL_GRAIN);
     const int64_t mp = ceil_div(d->m, MR), item = sizeof(REAL), whole = ENG(packed_a_size)(d) * item;
-    d->k_block = ENG(block_of_k)(d->k);
+    d->team = nt;
+    if (d->k_run) d->k_block = ENG(block_of_k)(d->k_run);
+    else d->k_block = ENG(block_of_k)(d->k), d->k_run = INT64_MAX;
     /* measured: packing pays for what is used by many panels of the other, unless it lies in a near cache as it is */
     d->in_place_a = !d->packed_a && d->a_k && (d->a_as_is || d->n <= 2 * NR || d->m * d->k <= 16384);
     d->in_place_b = !d->packed_b && d->b_k && (d->m <= 8 * MR || d->n * d->k <= 65536);

@@ -18,6 +18,9 @@ typedef struct {
     REAL *c;
     int64_t a_row, a_k, ldb, ldc;
     int kc, rows, lanes;
+    const REAL *soon;               /* what the next block will pack: a cache line of a row for each k, */
+    int64_t soon_step;              /* from row to row */
+    int soon_rows;
     const ENG(epilogue) *e;         /* NULL: none */
 } ENG(tile_args);
 
@@ -94,11 +97,55 @@ INLINE ENG(vec) ENG(load_first)(const REAL *p, int n) { return n == VL ? (ENG(ve
 INLINE void ENG(store_first)(REAL *p, ENG(vec) v, int n) { if (n == VL) STORE(p, v); else ENG(store_part)(p, v, n); }
 #endif
 
+/* n elements two apart, from and to the first n lanes of a vector; what lies between is neither read nor written. */
+#if MXL_VB == 64
+INLINE ENG(vec) ENG(load_two_apart)(const REAL *p, int n)
+{
+    const unsigned even = 0x55555555u & (unsigned)((1ull << 2 * n) - 1), all = (1u << VL) - 1;
+    const ENG(vec) a = ENG(load_mask)(p, even & all), b = ENG(load_mask)(p + VL, even >> VL & all);
+    if (sizeof(REAL) == 4) {
+        const __m512i i = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+        return (ENG(vec))_mm512_permutex2var_ps((__m512)a, i, (__m512)b);
+    }
+    const __m512i i = _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14);
+    return (ENG(vec))_mm512_permutex2var_pd((__m512d)a, i, (__m512d)b);
+}
+INLINE void ENG(store_two_apart)(REAL *p, ENG(vec) v, int n)
+{
+    const unsigned even = 0x55555555u & (unsigned)((1ull << 2 * n) - 1), all = (1u << VL) - 1;
+    if (sizeof(REAL) == 4) {
+        const __m512i i = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+        _mm512_mask_storeu_ps(p, (__mmask16)(even & all), _mm512_permutexvar_ps(i, (__m512)v));
+        _mm512_mask_storeu_ps(p + VL, (__mmask16)(even >> VL & all),
+                              _mm512_permutexvar_ps(_mm512_add_epi32(i, _mm512_set1_epi32(8)), (__m512)v));
+    } else {
+        const __m512i i = _mm512_setr_epi64(0, 0, 1, 1, 2, 2, 3, 3);
+        _mm512_mask_storeu_pd(p, (__mmask8)(even & all), _mm512_permutexvar_pd(i, (__m512d)v));
+        _mm512_mask_storeu_pd(p + VL, (__mmask8)(even >> VL & all),
+                              _mm512_permutexvar_pd(_mm512_add_epi64(i, _mm512_set1_epi64(4)), (__m512d)v));
+    }
+}
+#else
+INLINE ENG(vec) ENG(load_two_apart)(const REAL *p, int n)
+{
+    ENG(vec) v = {0};
+    for (int i = 0; i < n; i++) v[i] = p[2 * i];
+    return v;
+}
+INLINE void ENG(store_two_apart)(REAL *p, ENG(vec) v, int n)
+{
+    for (int i = 0; i < n; i++) p[2 * i] = v[i];
+}
+#endif
+
 /* Every loop over the tile is unrolled, or it spills. */
 INLINE void ENG(tile)(const int mr, const int nv, const ENG(tile_args) *t)
 {
     ENG(vec) acc[MR][NV];
     const REAL *restrict a = t->a, *restrict b = t->b;
+    const REAL *soon = t->soon;
+    const int64_t soon_step = t->soon_step;
+    const int soon_end = t->kc - t->soon_rows;
     const int64_t a_row = t->a_row, a_k = t->a_k, ldb = t->ldb, ldc = t->ldc;
 #if MXL_VB == 64
     const unsigned mask = (1u << t->lanes) - 1;
@@ -118,6 +165,8 @@ INLINE void ENG(tile)(const int mr, const int nv, const ENG(tile_args) *t)
             UNROLL for (int j = 0; j < nv; j++) acc[i][j] += s * bv[j];
         }
         UNROLL for (int j = 0; j < nv; j++) __builtin_prefetch(b + AHEAD * ldb + j * VL);
+        __builtin_prefetch(soon, 0, 2);
+        soon += k > soon_end ? soon_step : 0;
         a += a_k;
         b += ldb;
     }
