@@ -23,7 +23,7 @@
 
 /* Limits of blocks; ops/dot.py computes workspaces from the same numbers. 48 columns are a panel at most. */
 enum { BLOCK_N = 192, BLOCK_K_BYTES = 2048, PANEL_N = 48, FINISH_M = 256, SHARED_BYTES = 1 << 24,
-       AHEAD = 12 /* rows of B are prefetched */, PACK_COST = 32 };
+       AHEAD = 12 /* rows of B are prefetched */, PACK_COST = 16 };
 #if MXL_VB == 64
 enum { MR = 8, NV = 3 };
 #elif MXL_VB == 32
@@ -93,7 +93,9 @@ struct ENG(job) {
     int a_step;                     /* of k are packed at once: where panels of A share cache lines. 0: a block */
     char *work;
     int64_t work_thread, tmp_thread;    /* bytes a thread: packed blocks, then the packers' own scratch */
-    int64_t n_blocks, m_blocks, k_block;                            /* set by ENG(run), as are work_thread and: */
+    /* set by ENG(run), as is work_thread: */
+    int64_t n_blocks, m_blocks, k_block;
+    int64_t whole, pieces;              /* panels of columns in those blocks; the rows of the others' in so many */
     int in_place_a, in_place_b, team;
 };
 
@@ -180,20 +182,26 @@ static ENG(lines) ENG(next_source)(const ENG(job) *d, int64_t b, int64_t in, int
     if (!d->source || d->packed_b || d->in_place_b) return soon;
     if (k0 >= d->k) k0 = 0, in += d->team;
     if (in >= d->n_blocks) return soon;
-    const int64_t np = ceil_div(d->n, NR);
-    d->source(d, b, in * np / d->n_blocks * NR, least(d->n, (in + 1) * np / d->n_blocks * NR), k0,
+    d->source(d, b, in * d->whole / d->n_blocks * NR, least(d->n, (in + 1) * d->whole / d->n_blocks * NR), k0,
               ENG(block_at)(d, b, k0), &soon);
     return soon;
 }
 
 static void ENG(task)(const ENG(job) *d, const int64_t t, int thread)
 {
-    int64_t in = 0, im = 0, b = t;
-    if (d->n_blocks * d->m_blocks > 1)
-        in = t % d->n_blocks, im = t / d->n_blocks % d->m_blocks, b = t / (d->n_blocks * d->m_blocks);
-    const int64_t np = ceil_div(d->n, NR), mp = ceil_div(d->m, MR);
-    const int64_t n0 = in * np / d->n_blocks * NR, n1 = least(d->n, (in + 1) * np / d->n_blocks * NR);
-    const int64_t m0 = im * mp / d->m_blocks * MR, m1 = least(d->m, (im + 1) * mp / d->m_blocks * MR);
+    const int64_t mp = ceil_div(d->m, MR), blocks = d->n_blocks * d->m_blocks;
+    int64_t in = t, im = 0, b = 0, m_blocks = d->m_blocks, p0 = d->whole, p1;
+    if (t < blocks * d->batch) {
+        if (blocks > 1) in = t % d->n_blocks, im = t / d->n_blocks % m_blocks, b = t / blocks;
+        else in = 0, b = t;
+        p0 = in * d->whole / d->n_blocks, p1 = (in + 1) * d->whole / d->n_blocks;
+    } else {
+        m_blocks = d->pieces, im = (t - blocks) % m_blocks;
+        p0 += (t - blocks) / m_blocks, p1 = p0 + 1;
+        in = d->n_blocks;
+    }
+    const int64_t n0 = p0 * NR, n1 = least(d->n, p1 * NR);
+    const int64_t m0 = im * mp / m_blocks * MR, m1 = least(d->m, (im + 1) * mp / m_blocks * MR);
     char *work = d->work + thread * d->work_thread;
     REAL *tmp = (REAL *)(work + d->work_thread - d->tmp_thread), *pa = (REAL *)work;
     REAL *pb = pa + ceil_to(MR * d->k_block, 64 / sizeof(REAL));
@@ -330,24 +338,37 @@ static void ENG(pack_whole_b)(const ENG(job) *d, REAL *dst, mxl_runtime *rt, int
     mxl_leave(rt, nt);
 }
 
-/* How C is cut into n_blocks x m_blocks tasks a batch. By columns, where it can be: tasks side by side share A, but
- * those below each other pack the same part of B, each for itself. In vectors' worth of work for each k: a panel of B
- * costs NV * `rows` to multiply and about NV * PACK_COST to pack. */
+/* Of 1 .. most pieces of `rows` panels of rows, for each of `panels` of B: the number with which the threads are done
+ * first. Who multiplies more rows packs less often: a panel of B costs as much as PACK_COST rows of A. */
+static int64_t ENG(pieces)(int64_t panels, int64_t rows, int64_t most, int nt, int64_t pack)
+{
+    int64_t best = 0, found = 1;
+    for (int64_t i = 1; i <= most; i++) {
+        const int64_t time = ceil_div(panels * i, nt) * (ceil_div(rows, i) * MR + pack);
+        if (i == 1 || time < best) best = time, found = i;
+    }
+    return found;
+}
 
+/* How C is cut into tasks: by columns, for tasks below each other pack the same part of B, each for itself. Only the
+ * panels that do not share out evenly are cut by rows. */
 static void ENG(cut)(ENG(job) *d, int nt, int a_is_there)
 {
     const int64_t np = ceil_div(d->n, NR), mp = ceil_div(d->m, MR);
-    const int64_t least_n = ceil_div(np, BLOCK_N / NR), least_m = d->finish ? ceil_div(mp * MR, FINISH_M) : 1;
-    d->n_blocks = least_n, d->m_blocks = least_m;
-    if (nt == 1 || least_n * least_m * d->batch >= 16 * nt) return;
-    const int64_t most_n = least(np, most(least_n, 4 * nt)), most_m = least(mp, most(least_m, 4 * nt));
-    int64_t best = INT64_MAX;
-    for (int64_t n = least_n; n <= most_n; n++) for (int64_t m = least_m; m <= most_m; m++) {
-        const int64_t panels = ceil_div(np, n), rows = ceil_div(mp, m) * MR, tasks = n * m * d->batch;
-        const int64_t pack = d->in_place_b || d->packed_b ? 0 : PACK_COST;
-        const int64_t task = panels * (rows + pack) + rows / (a_is_there ? 16 : 4);
-        const int64_t all = ceil_div(tasks, nt) * task;
-        if (all < best) best = all, d->n_blocks = n, d->m_blocks = m;
+    const int64_t pack = d->in_place_b || d->packed_b ? 0 : PACK_COST;
+    d->n_blocks = ceil_div(np, BLOCK_N / NR);
+    d->m_blocks = d->finish ? ceil_div(mp * MR, FINISH_M) : 1;
+    d->whole = np, d->pieces = 0;
+    if (nt == 1 || d->n_blocks * d->m_blocks * d->batch >= 16 * nt) return;
+    /* narrow blocks, where passing A by more often costs nothing */
+    const int64_t want = a_is_there && !d->a_as_is ? 8 * nt : ceil_to(d->n_blocks, nt);
+    d->n_blocks = most(d->n_blocks, least(np, ceil_div(want, d->m_blocks * d->batch)));
+    if (d->batch > 1) {
+        d->m_blocks = most(d->m_blocks, ENG(pieces)(d->n_blocks * d->batch, mp, least(mp, 4 * nt), nt, pack));
+    } else if (np % nt && np < 16 * nt) {
+        d->whole = np - np % nt;
+        d->n_blocks = least(d->n_blocks, d->whole);
+        d->pieces = most(d->m_blocks, ENG(pieces)(np % nt, mp, least(mp, 4 * nt), nt, pack));
     }
 }
 
@@ -366,7 +387,7 @@ static void ENG(run)(ENG(job) *d, mxl_runtime *rt, int threads)
     d->in_place_b = !d->packed_b && d->b_k && (d->m <= 8 * MR || d->n * d->k <= 65536);
     int share = !d->packed_a && !d->in_place_a && d->batch == 1 && d->n > PANEL_N && whole <= SHARED_BYTES;
     ENG(cut)(d, nt, share || d->packed_a || d->in_place_a);
-    share = share && d->n_blocks > 1;
+    share = share && d->n_blocks + d->pieces > 1;
     REAL *shared = (REAL *)d->work;
     if (share) {
         d->packed_a = shared;
@@ -375,7 +396,8 @@ static void ENG(run)(ENG(job) *d, mxl_runtime *rt, int threads)
     const int64_t columns = least(ceil_to(d->n, VL), BLOCK_N);
     d->work_thread = ceil_to(MR * d->k_block * item, 64) + ceil_to(columns * d->k_block * item, 64) + d->tmp_thread
                      + (d->finish ? ceil_to(least(d->m, FINISH_M) * columns * item, 64) : 0);
-    const int64_t tasks = d->n_blocks * d->m_blocks * d->batch, chunk = most(1, tasks / (16 * nt));
+    const int64_t tasks = d->n_blocks * d->m_blocks * d->batch + (ceil_div(d->n, NR) - d->whole) * d->pieces;
+    const int64_t chunk = most(1, tasks / (16 * nt));
     const int64_t stretches = share ? ceil_div(mp, ENG(STRETCH)) : 0;
 #define PACK(t) ENG(pack_panels_a)(d, 0, (t) * ENG(STRETCH), least(mp, ((t) + 1) * ENG(STRETCH)), shared)
     if (nt == 1) {
