@@ -338,14 +338,16 @@ static void ENG(pack_whole_b)(const ENG(job) *d, REAL *dst, mxl_runtime *rt, int
     mxl_leave(rt, nt);
 }
 
-/* Of 1 .. most pieces of `rows` panels of rows, for each of `panels` of B: the number with which the threads are done
- * first. Who multiplies more rows packs less often: a panel of B costs as much as PACK_COST rows of A. */
-static int64_t ENG(pieces)(int64_t panels, int64_t rows, int64_t most, int nt, int64_t pack)
+/* Of 1 .. most pieces of `rows` panels of rows, for each of `panels` of B, the last of them of `vectors`: the number
+ * with which the threads are done first. A panel of B costs as much to pack as PACK_COST rows of A to multiply. */
+static int64_t ENG(pieces)(int64_t panels, int64_t vectors, int64_t rows, int64_t most_pieces, int nt, int64_t pack)
 {
-    int64_t best = 0, found = 1;
-    for (int64_t i = 1; i <= most; i++) {
-        const int64_t time = ceil_div(panels * i, nt) * (ceil_div(rows, i) * MR + pack);
-        if (i == 1 || time < best) best = time, found = i;
+    int64_t best = INT64_MAX, found = 1;
+    for (int64_t i = 1; i <= most_pieces; i++) {
+        const int64_t task = ceil_div(rows, i) * MR + pack;
+        const int64_t all = ceil_div(((panels - 1) * NV + vectors) * i * task, nt);
+        const int64_t time = most(all, ceil_div((panels - 1) * i, nt) * NV * task);
+        if (time < best) best = time, found = i;
     }
     return found;
 }
@@ -364,11 +366,13 @@ static void ENG(cut)(ENG(job) *d, int nt, int a_is_there)
     const int64_t want = a_is_there && !d->a_as_is ? 8 * nt : ceil_to(d->n_blocks, nt);
     d->n_blocks = most(d->n_blocks, least(np, ceil_div(want, d->m_blocks * d->batch)));
     if (d->batch > 1) {
-        d->m_blocks = most(d->m_blocks, ENG(pieces)(d->n_blocks * d->batch, mp, least(mp, 4 * nt), nt, pack));
-    } else if (np % nt && np < 16 * nt) {
-        d->whole = np - np % nt;
+        d->m_blocks = most(d->m_blocks, ENG(pieces)(d->n_blocks * d->batch, NV, mp, least(mp, 4 * nt), nt, pack));
+    } else if (np < 16 * nt) {
+        const int64_t vectors = ceil_div(d->n - (np - 1) * NR, VL), rest = np % nt || vectors == NV ? np % nt : nt;
+        if (rest == 0) return;
+        d->whole = np - rest;
         d->n_blocks = least(d->n_blocks, d->whole);
-        d->pieces = most(d->m_blocks, ENG(pieces)(np % nt, mp, least(mp, 4 * nt), nt, pack));
+        d->pieces = most(d->m_blocks, ENG(pieces)(rest, vectors, mp, least(mp, 4 * nt), nt, pack));
     }
 }
 
