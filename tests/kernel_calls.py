@@ -1,5 +1,6 @@
 """Runs a record's C kernel (and its reference) on NumPy arrays, without graph or NDArray: what kernel tests share."""
 import numpy as np
+import pytest
 
 from mxlite._core import cpu, kernelcall, kernels
 from mxlite.ops.record import RECORDS
@@ -7,6 +8,15 @@ from mxlite.ops.record import RECORDS
 from . import reference as R
 
 LEVELS = tuple(range(cpu.detected_isa + 1))
+
+
+@pytest.fixture(params=LEVELS, ids=lambda i: cpu.ISA_NAMES[i])
+def level(request):
+    """Each instruction-set level in turn: the current one while the test runs."""
+    before = cpu.get_isa()
+    cpu.set_isa(request.param)
+    yield request.param
+    cpu.set_isa(before)
 
 
 def call(op, xs, params, isa=None, threads=1, is_train=True, seed=7, step=1, rng_id=0, into=None, unread=()):

@@ -4,10 +4,10 @@ import math
 import numpy as np
 import pytest
 
-from . import test_kernels_elementwise as elementwise
+from . import kernel_calls
 from .test_kernels_elementwise import INF, NAN, call, f32
 
-level = elementwise.level           # the fixture
+level = kernel_calls.level            # the fixture
 
 
 def ulps(got, want):

@@ -10,19 +10,12 @@ from mxlite._core import cpu, kernelcall, kernels
 from mxlite._core.kernels import elementwise
 from mxlite.ops.record import find
 
+from . import kernel_calls
 from .reference import run
 
-LEVELS = range(cpu.levels_built if cpu.detected_isa == 2 else cpu.detected_isa + 1)
+level = kernel_calls.level            # the fixture
 NAN, INF = math.nan, math.inf
 INTEGERS = ("int8", "uint8", "int32", "int64")
-
-
-@pytest.fixture(params=LEVELS, ids=lambda i: cpu.ISA_NAMES[i])
-def level(request):
-    before = cpu.get_isa()
-    cpu.set_isa(request.param)
-    yield request.param
-    cpu.set_isa(before)
 
 
 def call(name, *xs, threads=1, dtypes=None, **params):
@@ -307,7 +300,7 @@ def test_broadcast_is_numpys(shapes, dtype, name):
     rng = np.random.default_rng(1)
     a, b = (rng.integers(0, 9, s).astype(dtype) for s in shapes)
     want = {"broadcast_sub": np.subtract, "broadcast_maximum": np.maximum, "broadcast_lesser": np.less}[name](a, b)
-    for i in LEVELS:
+    for i in kernel_calls.LEVELS:
         cpu.set_isa(i)
         np.testing.assert_array_equal(call(name, a, b), want.astype(dtype))
 
@@ -343,7 +336,7 @@ def test_reductions_are_the_references(case, name, dtype):
     x = x.astype(dtype)
     op = find(name)
     want = run(op, op.parse({"axis": axes, "keepdims": keepdims}), [x])[0]
-    for i in LEVELS:
+    for i in kernel_calls.LEVELS:
         cpu.set_isa(i)
         np.testing.assert_allclose(call(name, x, axis=axes, keepdims=keepdims), want, rtol=2e-6 if x.itemsize == 4
                                    else 1e-12)
