@@ -96,6 +96,38 @@ INLINE ENG(vec) ENG(load_piece)(ENG(vec) v, const REAL *p, const piece *e, int64
     return e->mask == ALL_LANES ? (ENG(vec))LOAD(p + e->at) : ENG(load_lanes)(v, p + e->at, e->mask);
 }
 
+/* A vector of each row, from up to `most` pieces, steps 1 and 2. */
+INLINE void ENG(fill_from)(const int most, const int step, REAL *dst, int64_t ldd, const REAL *src, int64_t cs,
+                           int64_t rows, const piece *e, int count)
+{
+    const REAL *p[4];
+    unsigned mask[4];
+    UNROLL for (int i = 0; i < most; i++) p[i] = i < count ? src + e[i].at : src, mask[i] = i < count ? e[i].mask : 0;
+    for (; rows > 0; rows--, dst += ldd) {
+        ENG(vec) x = {0};
+        UNROLL for (int i = 0; i < most; i++) {
+            if (mask[i]) x = ENG(load_stepped)(x, p[i], mask[i], step);
+            p[i] += cs;
+        }
+        STORE(dst, x);
+    }
+}
+
+/* A vector of each row, from its pieces. */
+static void ENG(fill_vector)(REAL *dst, int64_t ldd, const REAL *src, int64_t cs, int64_t rows, const piece *e,
+                             int count, int64_t step)
+{
+    if (count <= 2 && step == 1) ENG(fill_from)(2, 1, dst, ldd, src, cs, rows, e, count);
+    else if (count <= 2 && step == 2) ENG(fill_from)(2, 2, dst, ldd, src, cs, rows, e, count);
+    else if (count <= 4 && step == 1) ENG(fill_from)(4, 1, dst, ldd, src, cs, rows, e, count);
+    else if (count <= 4 && step == 2) ENG(fill_from)(4, 2, dst, ldd, src, cs, rows, e, count);
+    else for (; rows > 0; rows--, dst += ldd, src += cs) {
+        ENG(vec) x = {0};
+        for (int i = 0; i < count; i++) x = ENG(load_piece)(x, src, e + i, step);
+        STORE(dst, x);
+    }
+}
+
 /* Rows of X, one a channel: `nv` vectors of pixels from `count` pieces, in order. */
 INLINE void ENG(fill_rows)(const int nv, REAL *dst, int64_t ldd, const REAL *src, int64_t cs, int64_t rows,
                            const piece *e, int count, int64_t step)
@@ -127,11 +159,8 @@ INLINE void ENG(fill_rows)(const int nv, REAL *dst, int64_t ldd, const REAL *src
         while (at < count && e[at].vector == v) at++;
     }
     first[nv] = at;
-    for (; rows > 0; rows--, dst += ldd, src += cs) UNROLL for (int v = 0; v < nv; v++) {
-        ENG(vec) x = {0};
-        for (int i = first[v]; i < first[v + 1]; i++) x = ENG(load_piece)(x, src, e + i, step);
-        STORE(dst + v * VL, x);
-    }
+    for (int v = 0; v < nv; v++)
+        ENG(fill_vector)(dst + v * VL, ldd, src, cs, rows, e + first[v], first[v + 1] - first[v], step);
 }
 
 /* Panel of X(channel x tap, pixel): taps outside, so that the pieces of a tap serve all its channels. */
