@@ -281,3 +281,23 @@ print(executor.forward()[0].shape)
 def test_ctrl_c_stops_a_long_run_and_the_executor_stays_usable():
     done = subprocess.run([sys.executable, "-c", LONG_RUN], capture_output=True, text=True, timeout=120)
     assert done.stdout.split("\n")[:2] == ["stopped True", "(200000,)"], done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (64, 300)])
+def test_head_gradients_are_read_where_they_lie_or_copied(shape):
+    """Large ones are lent to the program; not those that are also something else in it. None is kept, none written."""
+    rng = np.random.default_rng(0)
+    x, dy, big = (mx.nd.array(rng.random(s)) for s in (shape, shape, (2, *shape)))
+    g = mx.nd.zeros(shape)
+    v = mx.sym.Variable("x")
+    made = mx.sym.Group([mx.sym.reshape(v, shape=(-1,)), mx.sym.exp(v), mx.sym.tanh(v)]).bind(
+        mx.cpu(), {"x": x}, args_grad={"x": g})
+    e, t = np.exp(x.asnumpy()), 1 - np.tanh(x.asnumpy()) ** 2
+    own = [made.forward(is_train=True)[1], g, x]                # an output, a gradient, an argument
+    for a, b in ([dy, big[1]], [big[1], big[1]], [dy * 2, dy], [dy, own[0]], [dy, own[1]], [dy, own[2]]):
+        made.forward(is_train=True)
+        before = [a.asnumpy(), b.asnumpy()]
+        made.backward([a.reshape((-1,)), b, a])
+        np.testing.assert_allclose(g.asnumpy(), before[0] + before[1] * e + before[0] * t, rtol=1e-5)
+        if b is not g:
+            np.testing.assert_array_equal(b.asnumpy(), before[1])

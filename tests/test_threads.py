@@ -2,16 +2,19 @@
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
 import threading
+import time
+import warnings
 
 import numpy as np
 import pytest
 
 import mxlite as mx
-from mxlite._core import cpu
+from mxlite._core import cpu, program
 
 THREADS, STEPS = 8, 12
 
@@ -283,6 +286,89 @@ def test_regions_of_many_threads_at_once():
                 np.testing.assert_array_equal(got, want[k], err_msg=k)
     finally:
         mx.runtime.set_threads(before)
+
+
+def until(condition, seconds=60):
+    """Whether `condition` came true in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+    return True
+
+
+def executors_steps():
+    """A step of an executor of its own for each of two threads: outputs and gradients."""
+    executors = [bound(i, batch=64) for i in range(2)]
+    return [lambda e=e: one_step(e) for e in executors]
+
+
+def imperative_steps():
+    """A few large calls for each of two threads."""
+    arrays = [mx.nd.array(np.random.default_rng(i).standard_normal((300, 300))) for i in range(2)]
+    return [lambda x=x: [mx.nd.tanh(mx.nd.dot(x, x)).asnumpy()] for x in arrays]
+
+
+@pytest.mark.skipif(not cpu.openmp, reason="built without parallel regions")
+@pytest.mark.parametrize("make", [executors_steps, imperative_steps])
+def test_as_many_threads_as_a_region_has_run_serially(make):
+    """They hold the right to open a region, and give it back: to who computes next, and to a child forked meanwhile."""
+    before = cpu.get_threads()
+    cpu.set_threads(2)
+    try:
+        steps = make()
+        want = [step() for step in steps]
+        done, children, got = threading.Event(), [], []
+
+        def watch():
+            try:
+                assert until(lambda: program.crowd()[:2] == (2, True)) and program.crowd()[2]
+                if hasattr(os, "fork"):
+                    children.append(forked(lambda: program.crowd() == (0, False, False)
+                                           and equal(steps[0](), want[0])))
+            finally:
+                done.set()
+
+        def work(i):
+            if i == 2:
+                return watch()
+            while not done.is_set():
+                got.append((i, steps[i]()))
+        together(work, 3)
+        assert program.crowd() == (0, False, False)
+        assert all(equal(g, want[i]) for i, g in got) and children == [0] * hasattr(os, "fork")
+        big = mx.nd.ones((1 << 24,))
+        ended = threading.Event()
+
+        def alone():
+            while not ended.is_set():
+                mx.nd.exp(big, out=big)
+        thread = threading.Thread(target=alone)
+        thread.start()
+        opened = until(lambda: program.crowd() == (1, False, True))
+        ended.set()
+        thread.join(60)
+        assert opened, "after the crowd no region was opened"
+    finally:
+        cpu.set_threads(before)
+
+
+def equal(a, b):
+    return all((x == y).all() for x, y in zip(a, b))
+
+
+def forked(work):
+    """The exit status of a child that runs `work`: 0 where that was true."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")              # CPython warns of fork in a process with threads
+        child = os.fork()
+    if child == 0:
+        signal.alarm(30)
+        try:
+            os._exit(0 if work() else 3)
+        except BaseException:
+            os._exit(4)
+    return os.waitpid(child, 0)[1]
 
 
 @pytest.mark.skipif(not cpu.own_threads or not shutil.which("nm"), reason="threads of OpenMP's library, or no nm")

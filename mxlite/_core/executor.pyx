@@ -29,6 +29,7 @@ from ..ops.record import RECORDS
 
 # What an operator's reference raises on data that it cannot take; anything else (Ctrl-C) passes as it is.
 REFERENCE_ERRORS = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, AssertionError)
+LEND_FROM = 1 << 16         # bytes of a head gradient that is read where it lies, where nothing speaks against it
 CODES = {1: "the kernel has no code for these dtypes", 2: "an index is out of range",
          3: "a value in the data is not allowed"}
 
@@ -347,7 +348,7 @@ class Bound:
     def _backward(self, head_grads, is_train):
         forward_train = True if self.state is None else self.state[0]
         mode = (forward_train, is_train)
-        lowered = self.program(mode)
+        lowered, given_arrays, lent = self.program(mode), [], []
         for i in lowered.head_grads:
             given = head_grads[i] if i < len(head_grads) else None
             if given is None:
@@ -358,17 +359,25 @@ class Bound:
             if given.shape != self.outputs[i].shape:
                 raise MXNetError(f"backward: the head gradient of output {i} has shape {given.shape}, the output "
                                  f"{self.outputs[i].shape}")
-            self.head_grad_arrays[i].copy_from(given)
-        if self.state != mode or self.arena.last is not self.token:
-            # The activations that this backward reads are not in the arena (the forward ran another program, an
-            # earlier backward or a sharer of the arena wrote over them): compute them again, with the same random
-            # numbers.
-            if self.drawn is not None:
-                lowered.program.rng_state = self.drawn
-            self._run_forward(lowered, redraw=self.drawn is None)
+            given_arrays.append((self.head_grad_arrays[i], given))
         try:
+            for own, given in given_arrays:
+                span = (own.address, own.size * _itemsize(own), given.address)
+                if span[1] >= LEND_FROM and own.dtype_name == given.dtype_name and lowered.program.redirect(*span):
+                    lent.append(span)
+                else:
+                    own.copy_from(given)
+            if self.state != mode or self.arena.last is not self.token:
+                # The activations that this backward reads are not in the arena (the forward ran another program, an
+                # earlier backward or a sharer of the arena wrote over them): compute them again, with the same random
+                # numbers.
+                if self.drawn is not None:
+                    lowered.program.rng_state = self.drawn
+                self._run_forward(lowered, redraw=self.drawn is None)
             self._run(lowered, lowered.program.boundary, lowered.program.n, redraw=False)
         finally:
+            for own, nbytes, given in lent:
+                lowered.program.redirect(given, nbytes, own)
             for array, req in zip(self.grads, self.reqs):
                 if array is not None and req != "null":
                     array.touched()

@@ -12,6 +12,7 @@ from mxlite._core.abi cimport *
 from mxlite._core.callform cimport FORM_INPUTS, FORM_SCALARS, CallForm, form_of
 from mxlite._core.callplan cimport MOST, CallPlan, make_plan
 from mxlite._core.ndarray cimport NDArrayBase, array_like, new_array, overlap, same_kind
+from mxlite._core.program cimport enter_crowd, leave_crowd
 from mxlite._core.rng cimport next_step
 from mxlite._core.storage cimport Storage, new_storage
 from mxlite._core.tape cimport RECORDING, TRAINING, TapeNode, adopt, any_entry, flags, record, refuse_write
@@ -263,7 +264,9 @@ cdef class OpFunction:
         else:
             given = [<object>inputs[i] for i in range(plan.n_in)]      # our caller's, who may let them go meanwhile
             with nogil:
+                enter_crowd()
                 rc = plan.fn(&c)
+                leave_crowd()
         for i in range(plan.n_in - plan.n_aux, plan.n_in):
             (<NDArrayBase>inputs[i]).storage.version += 1
         if out != NULL:
@@ -336,7 +339,9 @@ cdef class OpFunction:
                 rc = plan.fn(&c)
             else:
                 with nogil:
+                    enter_crowd()
                     rc = plan.fn(&c)
+                    leave_crowd()
             if rc != MXL_OK:
                 half_written(plan, inputs, outputs)
                 self.failed(plan, rc)

@@ -9,6 +9,8 @@ ctypedef struct Instruction:
 cdef mxl_kernel kernel_pointer(object capsule) except NULL
 cdef int trampoline(mxl_call* c) noexcept with gil
 cdef object take_pending()
+cdef void enter_crowd() noexcept nogil       # around work without the GIL
+cdef void leave_crowd() noexcept nogil
 
 cdef class Program:
     """A C array of instructions; `boundary` is the first one of the backward half."""

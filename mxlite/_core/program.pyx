@@ -8,14 +8,32 @@ from cpython.ref cimport PyObject
 from libc.stdlib cimport calloc, free
 from libc.string cimport strcmp
 from mxlite._core.abi cimport *
+from mxlite._core.cpu import runtime_capsule
+from mxlite._core.ndarray cimport ITEMSIZE
 from mxlite._core.rng cimport next_step
+
+cdef extern from "mxl_crowd.h":
+    int crowd_runners "crowd.runners"
+    int crowd_held "crowd.held"
+    void crowd_join(mxl_runtime* rt) noexcept nogil
+    void crowd_look(mxl_runtime* rt) noexcept nogil
+    int crowd_leave(mxl_runtime* rt) noexcept nogil
+    int crowd_watch_fork()
 
 cdef enum:
     GIL_FREE_ABOVE = 8192      # elements: below it, letting go of the GIL costs more than the run
     LOOK_AFTER = 1 << 22       # elements touched between looks for Ctrl-C: some milliseconds of light work
     LOOK_AFTER_STEPS = 4096    # and instructions, however small
 
+cdef mxl_runtime* rt = <mxl_runtime*>PyCapsule_GetPointer(runtime_capsule, "mxl_runtime")
+crowd_watch_fork()
 cdef dict pending = {}         # thread -> the exception of a Python-written operator, on its way out of the loop
+
+
+def crowd():
+    """(threads that compute without the GIL; whether they run serially because they are many; whether a parallel
+    region is open or may not be opened)."""
+    return crowd_runners, bool(crowd_held), bool(rt.busy)
 
 
 cdef mxl_kernel kernel_pointer(object capsule) except NULL:
@@ -27,12 +45,16 @@ cdef mxl_kernel kernel_pointer(object capsule) except NULL:
 
 cdef int trampoline(mxl_call* c) noexcept with gil:
     """A Python-written operator is one more instruction: this kernel takes the GIL and calls it."""
+    cdef bint inside = crowd_leave(rt)
     try:
         (<object>(<PyObject*>c.py))(c.rng.seed, c.rng.step)
         return MXL_OK
     except BaseException as e:
         pending[get_ident()] = e
         return MXL_EPYTHON
+    finally:
+        if inside:
+            crowd_join(rt)
 
 
 cdef int signals() noexcept with gil:
@@ -42,6 +64,14 @@ cdef int signals() noexcept with gil:
     except BaseException as e:
         pending[get_ident()] = e
         return 1
+
+
+cdef void enter_crowd() noexcept nogil:
+    crowd_join(rt)
+
+
+cdef void leave_crowd() noexcept nogil:
+    crowd_leave(rt)
 
 
 cdef object take_pending():
@@ -124,6 +154,7 @@ cdef class Program:
     cdef int loop(self, int begin, int end, int* at) noexcept nogil:
         cdef int i = begin, rc = MXL_OK
         for i in range(begin, end):
+            crowd_look(rt)
             rc = self.code[i].fn(&self.code[i].call)
             if rc != MXL_OK:
                 break
@@ -132,6 +163,29 @@ cdef class Program:
                 break
         at[0] = i
         return rc
+
+    def redirect(self, size_t address, size_t nbytes, size_t to):
+        """Have what reads the `nbytes` at `address` read them at `to`; undone by the same with both exchanged. False,
+        and nothing is changed, where the program uses some of the memory at `to` already, or where something writes
+        at `address` or is written in Python (which keeps arrays of its own over that memory)."""
+        cdef int i, k, n, apply
+        cdef mxl_tensor* t
+        cdef size_t at, size
+        for apply in range(2):
+            for i in range(self.n):
+                n = self.code[i].call.n_in
+                for k in range(n + self.code[i].call.n_out):
+                    t = &self.code[i].call.inp[k] if k < n else &self.code[i].call.out[k - n]
+                    at, size = <size_t>t.data, <size_t>(t.size * ITEMSIZE[t.dtype])
+                    if at < address + nbytes and address < at + size:
+                        if apply:
+                            t.data = <void*>(at - address + to)
+                        elif k >= n or self.code[i].fn == trampoline or at < address \
+                                or at + size > address + nbytes:
+                            return False
+                    elif not apply and at < to + nbytes and to < at + size:
+                        return False
+        return True
 
     def timed(self, int begin, int end):
         """Run instructions `begin` to `end`, one call after the other; the seconds that each took. RuntimeError where
@@ -161,7 +215,9 @@ cdef class Program:
             self.rng = next_step()
         if self.releases:
             with nogil:
+                crowd_join(rt)
                 rc = self.loop(begin, end, &at)
+                crowd_leave(rt)
         else:
             rc = self.loop(begin, end, &at)
         if rc == MXL_OK:
