@@ -26,6 +26,25 @@ SHAPES = [
     ((2, 4, 5, 9, 8), dict(kernel=(3, 2, 3), pad=(1, 1, 1), num_filter=4, num_group=4)),
     ((2, 12, 8, 9), dict(kernel=(3, 3), dilate=(2, 2), pad=(2, 2), num_filter=18, num_group=3)),
     ((1, 3, 70), dict(kernel=(9,), stride=(9,), num_filter=6, num_group=3))]
+# Vectors of filters: few channels, many blocks of filters, steps, dilation, groups, one axis, a flat third axis.
+BANDS = [
+    ((5, 20, 12, 12), dict(kernel=(5, 5), num_filter=50)),
+    ((2, 1, 28, 28), dict(kernel=(5, 5), num_filter=20)),
+    ((2, 3, 40, 37), dict(kernel=(7, 7), stride=(2, 2), pad=(3, 3), num_filter=64)),
+    ((2, 48, 15, 13), dict(kernel=(5, 5), pad=(2, 2), num_filter=80)),
+    ((2, 32, 9, 9), dict(kernel=(3, 3), pad=(1, 1), num_filter=64, num_group=2)),
+    ((1, 16, 21, 18), dict(kernel=(3, 3), dilate=(2, 1), stride=(1, 3), pad=(0, 2), num_filter=16)),
+    ((3, 16, 70), dict(kernel=(9,), num_filter=33)),
+    ((2, 6, 1, 11, 12), dict(kernel=(1, 3, 3), stride=(2, 1, 1), pad=(0, 4, 0), num_filter=7)),
+    ((2, 6, 1, 8, 9), dict(kernel=(1, 3, 3), stride=(2, 1, 1), pad=(1, 1, 1), num_filter=7))]
+# Short rows, two in a vector, and steps of two whose data's gradient is spread.
+SHORT = [((3, 7, 14, 14), dict(kernel=(3, 3), pad=(1, 1), stride=(2, 2), num_filter=7, num_group=7)),
+         ((3, 5, 7, 7), dict(kernel=(3, 3), pad=(1, 1), num_filter=5, num_group=5)),
+         ((2, 3, 6, 16), dict(kernel=(3, 3), pad=(2, 0), stride=(2, 2), num_filter=3, num_group=3)),
+         ((2, 3, 9, 10), dict(kernel=(3, 3), num_filter=3, num_group=3)),
+         ((2, 3, 1, 2), dict(kernel=(3, 3), pad=(1, 2), stride=(2, 2), num_filter=3, num_group=3)),
+         ((1, 3, 27, 56), dict(kernel=(3, 3), pad=(0, 2), stride=(2, 2), num_filter=3, num_group=3)),
+         ((1, 2, 130, 99), dict(kernel=(3, 3), pad=(1, 1), num_filter=2, num_group=2))]
 
 
 def numbers(shape, dtype="f4", seed=5):
@@ -64,7 +83,7 @@ def acted(y, act, lo, hi):
 
 
 @pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("shape,params", SHAPES)
+@pytest.mark.parametrize("shape,params", [*SHAPES, *BANDS, *SHORT])
 def test_epilogue(shape, params, level):
     for dtype, tol in (("f4", 2e-5), ("f8", 1e-12)):
         p, x, w, bias, residual = four(shape, params, dtype)
@@ -97,7 +116,7 @@ def test_activation_keeps_nan(shape, params, level):
 
 
 @pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("shape,params", [SHAPES[0], SHAPES[1], SHAPES[10], (
+@pytest.mark.parametrize("shape,params", [*BANDS, SHAPES[0], SHAPES[1], SHAPES[10], (
     (2, 70, 6, 6), dict(kernel=(3, 3), pad=(1, 1), num_filter=130))])
 def test_packed_weight(shape, params, level):
     for dtype in ("f4", "f8"):
@@ -121,7 +140,8 @@ def test_packed_weight(shape, params, level):
 
 
 @pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("shape,params", [SHAPES[0], SHAPES[1], SHAPES[2], SHAPES[5], SHAPES[8], (
+@pytest.mark.parametrize("shape,params", [SHAPES[0], SHAPES[1], SHAPES[2], SHAPES[5], SHAPES[8], BANDS[0],
+                                          BANDS[4], *SHORT[:2], (
     (2, 5, 9, 9), dict(kernel=(3, 3), pad=(1, 1), num_filter=2))])
 def test_data_gradient_adds(shape, params, level):
     """A residual of the data's gradient, in place and not."""
@@ -169,8 +189,9 @@ def test_bfloat16():
 
 
 @pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("shape,params", [*SHAPES, ((1, 3, 30, 31), dict(kernel=(7, 7), stride=(2, 2), pad=(3, 3),
-                                                                      num_filter=9)),
+@pytest.mark.parametrize("shape,params", [*SHAPES, *BANDS, *SHORT,
+                                          ((1, 3, 30, 31), dict(kernel=(7, 7), stride=(2, 2), pad=(3, 3),
+                                                                num_filter=9)),
                                           ((2, 8, 1, 1), dict(kernel=(1, 1), num_filter=1)),
                                           ((3, 41, 13, 11), dict(kernel=(1, 1), num_filter=9)),
                                           ((17, 27, 12, 12), dict(kernel=(1, 1), num_filter=5)),
@@ -192,18 +213,21 @@ def test_stays_inside_its_memory(shape, params, level):
                 np.testing.assert_allclose(got, want, rtol=0, atol=2e-5 * max(1, np.abs(want).max()))
 
 
+@pytest.mark.parametrize("wide", [21, 16, 7])
 @pytest.mark.parametrize("step", [1, 2])
-@pytest.mark.parametrize("kernel,kind", [(3, 0), (5, 0), (4, 0), (3, 2), (4, 2)])
-def test_infinity_reaches_only_who_sees_it(kernel, kind, step):
+@pytest.mark.parametrize("kernel,kind", [(3, 0), (5, 0), (4, 0), (3, 1), (4, 1), (3, 2), (4, 2)])
+def test_infinity_reaches_only_who_sees_it(kernel, kind, step, wide):
     """Tiles multiply past the ends of rows; an infinity of the next row must not get into a sum."""
-    x = np.ones((1, 2, 9, 21), "f4")
-    x[0, 0, 4, 0] = np.inf
     params = dict(kernel=(kernel, kernel), stride=(step, step), num_filter=2, num_group=2, no_bias=True)
-    p = CONV.parse(params)
-    w, y = np.ones((2, 1, kernel, kernel), "f4"), CONV.infer(p, [x.shape, None], [None])[1][0]
-    op, arrays, given = (CONV, [x, w], params) if kind == 0 else (WGRAD, [np.ones(y, "f4"), x],
-                                                                  dict(params, shape=w.shape))
-    want = run(op, op.parse(given), arrays)[0]
-    for level in LEVELS:
-        assert np.array_equal(np.isinf(call(op, arrays, given, level)[0][0]), np.isinf(want)), level
-        assert not np.isnan(call(op, arrays, given, level)[0][0]).any()
+    p, x = CONV.parse(params), np.ones((1, 2, 9, wide), "f4")
+    w, y = np.ones((2, 1, kernel, kernel), "f4"), np.ones(CONV.infer(p, [x.shape, None], [None])[1][0], "f4")
+    for rows, column in ((4, 0), (-1, 0), (8, -1), (6, 6)):
+        seen = (y if kind == 1 else x).copy()
+        seen[0, 0, min(rows, seen.shape[2] - 1), min(column, seen.shape[3] - 1)] = np.inf
+        op, arrays, given = ((CONV, [seen, w], params), (DGRAD, [seen, w], dict(params, shape=x.shape)),
+                             (WGRAD, [y, seen], dict(params, shape=w.shape)))[kind]
+        want = run(op, op.parse(given), arrays)[0]
+        for level in LEVELS:
+            got = call(op, arrays, given, level)[0][0]
+            assert np.array_equal(np.isinf(got), np.isinf(want)), level
+            assert not np.isnan(got).any()

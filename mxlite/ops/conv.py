@@ -3,7 +3,7 @@
 All three are bilinear, and differentiate into each other. Sizes of the spatial axes are the last ones (NCW, NCHW,
 NCDHW); the channels-last layouts run the reference.
 """
-from . import winograd
+from . import conv_bands, winograd
 from .dot import BLOCK_K_BYTES, BLOCK_N, FLOATS, PANEL_N, block_bytes, ceil_to, product, wide
 from .record import Op, Param, S, show, unify
 from .rules import float_dtype, size
@@ -144,6 +144,13 @@ def tile_bytes(p, w, threads):
     return max(1, threads) * (2 * (TILE_BYTES + TILE_SPARE) + ceil_to(taps * TAP_BYTES, 64))
 
 
+def other_bytes(kind, p, x, w, y, itemsize, threads):
+    """Bytes of scratch of the ways that are no matrix product."""
+    if few(p, w):
+        return tile_bytes(p, w, threads)
+    return conv_bands.scratch(kind, Geometry(p), p.num_group, x, w, y, itemsize, threads)
+
+
 def copies(*shapes):
     """Bytes of float32 copies of tensors: what conv_half.h computes with."""
     return sum(ceil_to(4 * size(s), 64) for s in shapes)
@@ -159,7 +166,7 @@ def forward_workspace(p, ins, outs, itemsize, threads):
 
 def plain_forward_workspace(p, x, w, y, itemsize, threads):
     whole = block_bytes(w[0] // p.num_group, x[0] * size(y[2:]), size(w[1:]), itemsize, threads, p.num_group)
-    return max(whole, tile_bytes(p, w, threads)) if few(p, w) else whole
+    return max(whole, other_bytes("forward", p, x, w, y, itemsize, threads))
 
 
 def dgrad_workspace(p, dy, w, x, itemsize, threads, *more):
@@ -175,10 +182,10 @@ def plain_dgrad_workspace(p, dy, w, x, itemsize, threads):
     groups, taps, pixels = p.num_group, size(p.kernel), size(dy[2:])
     channels, filters = w[1], w[0] // groups
     whole = block_bytes(channels, x[0] * size(x[2:]), filters * taps, itemsize, threads, groups)
-    if few(p, w):
-        return max(whole, tile_bytes(p, w, threads))
+    whole = max(whole, other_bytes("dgrad", p, x, w, dy, itemsize, threads))
+    rim = 2 * size(x[2:]) >= 3 * pixels * size(Geometry(p).stride)
     image = channels * groups * taps * pixels * itemsize
-    if channels <= 4 and filters >= 16 and image <= COLUMNS_BYTES:
+    if (channels <= 4 or rim) and filters >= 16 and not few(p, w) and image <= COLUMNS_BYTES:
         images = min(x[0], max(1, COLUMNS_BYTES // max(image, 1)))
         product = block_bytes(channels * taps, images * pixels, filters, itemsize, threads, groups)
         whole = max(whole, ceil_to(images * image, 64) + product)
@@ -216,7 +223,7 @@ def plain_wgrad_workspace(p, dy, x, w, itemsize, threads):
     # besides the packed blocks, what every tap sees of a block of pixels
     seen = max(1, threads) * ceil_to(min(size(p.kernel), PANEL_N) * min(k, block) * PIECE_BYTES, 64)
     whole = ceil_to(sums * m * n * itemsize, 64) + block_bytes(m, n, k, itemsize, threads, batch) + seen
-    return max(whole, tile_bytes(p, w, threads)) if few(p, w) else whole
+    return max(whole, other_bytes("wgrad", p, x, w, dy, itemsize, threads))
 
 
 def dgrad_adds(p):
@@ -230,7 +237,7 @@ def packed_weight_floats(p, w):
     """Elements of the output of ``conv.pack_weight`` for a weight of shape `w`, at any level; 0: forward takes none."""
     if few(p, w):
         return 0
-    return p.num_group * ceil_to(w[0] // p.num_group, 8) * size(w[1:])
+    return p.num_group * ceil_to(w[0] // p.num_group, 16) * size(w[1:])
 
 
 def _given(n):

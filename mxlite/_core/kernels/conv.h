@@ -29,6 +29,7 @@ extern const conv_table mxl_conv_base, mxl_conv_avx2, mxl_conv_avx512;
 #include "conv_direct.h"
 #include "conv_tiles.h"
 #include "conv_columns.h"
+#include "conv_filters.h"
 #include "winograd_run.h"
 #include "conv_choice.h"
 #undef REAL
@@ -39,13 +40,14 @@ extern const conv_table mxl_conv_base, mxl_conv_avx2, mxl_conv_avx512;
 #include "conv_direct.h"
 #include "conv_tiles.h"
 #include "conv_columns.h"
+#include "conv_filters.h"
 #include "conv_choice.h"
 #undef REAL
 #undef ENG
 #include "conv_half.h"
 #define CONV_TABLE {{forward_f32, forward_f64, forward_half}, {dgrad_f32, dgrad_f64, dgrad_half}, \
                     {wgrad_f32, wgrad_f64, wgrad_half}, {im2col_f32, im2col_f64}, {col2im_f32, col2im_f64}, \
-                    {pack_weight_f32, pack_weight_f64}, wino_prepare}
+                    {prepare_weight_f32, prepare_weight_f64}, wino_prepare}
 #endif
 
 static inline const conv_table *conv_level(int isa)

@@ -9,14 +9,17 @@
  * row that see an element, `at` the place of window 0's, `q` the image's row, `cols` the row of the columns. */
 #define FOR_EACH_ROW_OF_COLUMNS(...) \
     for (int64_t a = 0; a < g->kernel[0]; a++) for (int64_t b = 0; b < g->kernel[1]; b++) \
-    for (int64_t k = 0; k < g->kernel[2]; k++) \
-    for (int64_t od = 0; od < g->dst[0]; od++) for (int64_t oh = 0; oh < g->dst[1]; oh++, cols += ow) { \
-        const int64_t z = od * g->stride[0] - g->pad[0] + a * g->dilate[0]; \
-        const int64_t r = oh * g->stride[1] - g->pad[1] + b * g->dilate[1]; \
-        const int64_t at = k * g->dilate[2] - g->pad[2], q = (z * g->src[1] + r) * g->src[2]; \
-        int64_t lo = 0, hi = 0; \
-        if (z >= 0 && z < g->src[0] && r >= 0 && r < g->src[1]) ENG(inside)(at, sw, g->src[2], ow, &lo, &hi); \
-        __VA_ARGS__ \
+    for (int64_t k = 0; k < g->kernel[2]; k++) { \
+        const int64_t at = k * g->dilate[2] - g->pad[2]; \
+        int64_t first, last; \
+        ENG(inside)(at, sw, g->src[2], ow, &first, &last); \
+        for (int64_t od = 0; od < g->dst[0]; od++) for (int64_t oh = 0; oh < g->dst[1]; oh++, cols += ow) { \
+            const int64_t z = od * g->stride[0] - g->pad[0] + a * g->dilate[0]; \
+            const int64_t r = oh * g->stride[1] - g->pad[1] + b * g->dilate[1], q = (z * g->src[1] + r) * g->src[2]; \
+            const int sees = z >= 0 && z < g->src[0] && r >= 0 && r < g->src[1]; \
+            const int64_t lo = sees ? first : 0, hi = sees ? last : 0; \
+            __VA_ARGS__ \
+        } \
     }
 
 static void ENG(plane_to_columns)(const mxl_call *c, const conv_args *g, int64_t t)
@@ -33,14 +36,41 @@ static void ENG(plane_to_columns)(const mxl_call *c, const conv_args *g, int64_t
     })
 }
 
-/* Adds the columns of one plane to it. */
-static void ENG(add_columns)(const conv_args *g, const REAL *cols, REAL *x)
+/* A plane from its columns and one value more, where windows are next to each other: a vector of positions takes what
+ * reaches it from all of them, and is stored once. */
+static void ENG(gather_columns)(const conv_args *g, const REAL *cols, REAL *x, REAL more)
 {
-    const int64_t ow = g->dst[2], sw = g->stride[2];
+    const int64_t ow = g->dst[2], pixels = g->dst[0] * g->dst[1] * ow;
+    for (int64_t z = 0; z < g->src[0]; z++) for (int64_t y = 0; y < g->src[1]; y++, x += g->src[2])
+        for (int64_t j = 0; j < g->src[2]; j += VL) {
+            ENG(vec) v = more - (ENG(vec)){0};
+            const int64_t left = j + g->pad[2];
+            for (int64_t a = 0; a < g->kernel[0]; a++) for (int64_t b = 0; b < g->kernel[1]; b++) {
+                const int64_t od = z + g->pad[0] - a * g->dilate[0], oh = y + g->pad[1] - b * g->dilate[1];
+                const int64_t d = od / g->stride[0], h = oh / g->stride[1];
+                if (od < 0 || oh < 0 || d >= g->dst[0] || h >= g->dst[1]) continue;
+                if (d * g->stride[0] != od || h * g->stride[1] != oh) continue;
+                const REAL *p = cols + (a * g->kernel[1] + b) * g->kernel[2] * pixels + (d * g->dst[1] + h) * ow + left;
+                for (int64_t k = 0, at = left; k < g->kernel[2]; k++, at -= g->dilate[2])
+                    v += ENG(window)(p + k * pixels - k * g->dilate[2], -at, ow - at);
+            }
+            ENG(store_part)(x + j, v, (int)least(VL, g->src[2] - j));
+        }
+}
+
+/* A plane from its columns and one value more. */
+static void ENG(add_columns)(const conv_args *g, const REAL *cols, REAL *x, REAL more)
+{
+    const int64_t ow = g->dst[2], sw = g->stride[2], size = g->src[0] * g->src[1] * g->src[2];
+    if (sw == 1) {
+        ENG(gather_columns)(g, cols, x, more);
+        return;
+    }
+    if (more == 0) memset(x, 0, size * sizeof(REAL));
+    else for (int64_t i = 0; i < size; i++) x[i] = more;
     FOR_EACH_ROW_OF_COLUMNS({
         REAL *row = x + q + at;
-        if (sw == 1) for (int64_t j = lo; j < hi; j++) row[j] += cols[j];
-        else if (sw == 2) for (int64_t j = lo; j < hi; j++) row[2 * j] += cols[j];
+        if (sw == 2) for (int64_t j = lo; j < hi; j++) row[2 * j] += cols[j];
         else for (int64_t j = lo; j < hi; j++) row[j * sw] += cols[j];
     })
 }
@@ -48,9 +78,8 @@ static void ENG(add_columns)(const conv_args *g, const REAL *cols, REAL *x)
 static void ENG(columns_to_plane)(const mxl_call *c, const conv_args *g, int64_t t)
 {
     const int64_t taps = g->kernel[0] * g->kernel[1] * g->kernel[2], in = g->src[0] * g->src[1] * g->src[2];
-    REAL *x = (REAL *)c->out[0].data + t * in;
-    memset(x, 0, in * sizeof(REAL));
-    ENG(add_columns)(g, (const REAL *)c->in[0].data + t * taps * g->dst[0] * g->dst[1] * g->dst[2], x);
+    ENG(add_columns)(g, (const REAL *)c->in[0].data + t * taps * g->dst[0] * g->dst[1] * g->dst[2],
+                     (REAL *)c->out[0].data + t * in, 0);
 }
 
 static void ENG(im2col)(mxl_runtime *rt, const mxl_call *c, const conv_args *g)
@@ -76,7 +105,10 @@ static int64_t ENG(columns_of_image)(const conv_args *g)
 
 static int ENG(is_thin)(const conv_args *g)
 {
-    return g->channels / g->groups <= THIN_CHANNELS && g->filters / g->groups >= THIN_FILTERS
+    /* with little padding a product over the positions multiplies a rim of zeros: here half as much again, or more */
+    const int64_t all = g->src[0] * g->src[1] * g->src[2] * 2 / 3 / g->stride[0] / g->stride[1] / g->stride[2];
+    const int rim = all >= g->dst[0] * g->dst[1] * g->dst[2];
+    return (g->channels / g->groups <= THIN_CHANNELS || rim) && g->filters / g->groups >= THIN_FILTERS
            && ENG(columns_of_image)(g) <= COLUMNS_BYTES / (int64_t)sizeof(REAL);
 }
 
@@ -113,8 +145,8 @@ static void ENG(thin_dgrad)(mxl_runtime *rt, const mxl_call *c, const conv_args 
         ENG(run)(&d, rt, c->threads);
         REAL *dx = (REAL *)c->out[0].data + n0 * g->channels * in;
         const int nt = mxl_enter(rt, c->threads, planes * (image / g->channels + in), MXL_GRAIN);
-#define ADD_PLANE(t) (ENG(fill_plane)(dx + (t) * in, in, bias ? bias[(t) % g->channels] : 0), \
-                      ENG(add_columns)(g, cols + (t) * (image / g->channels), dx + (t) * in))
+#define ADD_PLANE(t) ENG(add_columns)(g, cols + (t) * (image / g->channels), dx + (t) * in, \
+                                      bias ? bias[(t) % g->channels] : 0)
         if (nt == 1) {
             for (int64_t t = 0; t < planes; t++) ADD_PLANE(t);
         } else {

@@ -9,10 +9,30 @@ INLINE void ENG(lanes_of)(int64_t at, int64_t wide, int64_t lanes, int *lo, int 
     *hi = (int)most(*lo, least(lanes, wide - at));
 }
 
-/* One plane: windows' sums, finished. w: kh * kw vectors of one weight each. `full`: no window reaches over an edge. */
-INLINE void ENG(slide_columns)(const int kh, const int kw, const int full, const ENG(tiler) *r, const REAL *src,
+#if MXL_VB == 64
+/* Lane l of the first `lanes` is lane l + k of v; the others are 0. */
+INLINE ENG(vec) ENG(lanes_down)(ENG(vec) v, const int k, int lanes)
+{
+    const unsigned mask = (1u << lanes) - 1;
+    if (sizeof(REAL) == 4) {
+        const __m512i at = _mm512_setr_epi32(k, k + 1, k + 2, k + 3, k + 4, k + 5, k + 6, k + 7, k + 8, k + 9, k + 10,
+                                             k + 11, k + 12, k + 13, k + 14, k + 15);
+        return (ENG(vec))_mm512_maskz_permutexvar_ps((__mmask16)mask, at, (__m512)v);
+    }
+    const __m512i at = _mm512_setr_epi64(k, k + 1, k + 2, k + 3, k + 4, k + 5, k + 6, k + 7);
+    return (ENG(vec))_mm512_maskz_permutexvar_pd((__mmask8)mask, at, (__m512d)v);
+}
+#else
+INLINE ENG(vec) ENG(lanes_down)(ENG(vec) v, const int k, int lanes) { (void)k, (void)lanes; return v; }
+#endif
+enum { ENG(INSIDE) = 1, ENG(SHORT) };       /* windows reach over no edge; a row and its padding are one vector */
+#define IS_SHORT(size, out, k) (MXL_VB == 64 && (out)[2] + (k) - 1 <= VL)
+
+/* One plane: windows' sums, finished. w: kh * kw vectors of one weight each. `rows`: INSIDE, SHORT or 0.
+ * ahead: from a row to what is fetched meanwhile. */
+INLINE void ENG(slide_columns)(const int kh, const int kw, const int rows, const ENG(tiler) *r, const REAL *src,
                                const int64_t *size, const int64_t *out, int64_t j, int64_t r0, int64_t r1,
-                               const ENG(vec) *weights, REAL *y, REAL bias, const REAL *add)
+                               int64_t ahead, const ENG(vec) *weights, REAL *y, REAL bias, const REAL *add)
 {
     static const REAL zeros[VL + 8] = {0};
     const int64_t wide = size[2], top = r->t.y.low, left = j + r->t.x.low, lanes = least(VL, out[2] - j);
@@ -24,8 +44,10 @@ INLINE void ENG(slide_columns)(const int kh, const int kw, const int full, const
     for (int64_t i = r0; i < r1 + kh - 1; i++) {
         const REAL *p = i + top >= 0 && i + top < size[1] ? src + (i + top) * wide + left : zeros;
         ENG(vec) v[7];
-        __builtin_prefetch(p + 4 * VL);         /* of the row, for columns to come */
-        UNROLL for (int k = 0; k < kw; k++) v[k] = full ? (ENG(vec))LOAD(p + k) : ENG(load_part)(p + k, lo[k], hi[k]);
+        __builtin_prefetch(p + ahead);
+        UNROLL for (int k = 0; k < kw; k++)
+            v[k] = rows == ENG(INSIDE) ? (ENG(vec))LOAD(p + k) : rows == ENG(SHORT) && k
+                 ? ENG(lanes_down)(v[0], k, VL - k) : ENG(load_part)(p + k, lo[k], hi[k]);
         UNROLL for (int b = kh - 1; b >= 0; b--) {
             acc[b] = b ? acc[b - 1] : (ENG(vec)){0};
             UNROLL for (int k = 0; k < kw; k++) acc[b] += w[b * kw + k] * v[k];
@@ -35,16 +57,28 @@ INLINE void ENG(slide_columns)(const int kh, const int kw, const int full, const
     }
 }
 
+/* Rows of a block of rows that vectors of columns slide down; what comes next to them is fetched ahead: columns where a
+ * plane is one block, else the next block. */
+static int64_t ENG(slide_rows)(const int64_t *size, const int64_t *out, int64_t least_rows, int64_t *ahead)
+{
+    const int64_t row = (int64_t)sizeof(REAL) * out[2], rows = most(least_rows, BLOCK_BYTES / row);
+    *ahead = TILE_BYTES / row < out[1] ? rows * size[2] : 4 * VL;
+    return TILE_BYTES / row < out[1] ? rows : out[1];
+}
+
 #define SLIDE(k) \
 static void ENG(slide_##k)(const ENG(tiler) *r, const REAL *src, const int64_t *size, const int64_t *out, \
                            const ENG(vec) *w, REAL *y, REAL bias, const REAL *add) \
 { \
-    const int64_t rows = most(4 * k, TILE_BYTES / (int64_t)sizeof(REAL) / out[2]); \
+    int64_t ahead; \
+    const int64_t rows = ENG(slide_rows)(size, out, 4 * k, &ahead); \
     for (int64_t r0 = 0; r0 < out[1]; r0 += rows) for (int64_t j = 0; j < out[2]; j += VL) { \
         const int64_t left = j + r->t.x.low, r1 = least(out[1], r0 + rows); \
-        if (left >= 0 && left + VL + k - 1 <= size[2]) \
-            ENG(slide_columns)(k, k, 1, r, src, size, out, j, r0, r1, w, y, bias, add); \
-        else ENG(slide_columns)(k, k, 0, r, src, size, out, j, r0, r1, w, y, bias, add); \
+        if (IS_SHORT(size, out, k)) \
+            ENG(slide_columns)(k, k, ENG(SHORT), r, src, size, out, j, r0, r1, ahead, w, y, bias, add); \
+        else if (left >= 0 && left + VL + k - 1 <= size[2]) \
+            ENG(slide_columns)(k, k, ENG(INSIDE), r, src, size, out, j, r0, r1, ahead, w, y, bias, add); \
+        else ENG(slide_columns)(k, k, 0, r, src, size, out, j, r0, r1, ahead, w, y, bias, add); \
     } \
 }
 SLIDE(3)
@@ -53,29 +87,35 @@ SLIDE(7)
 #undef SLIDE
 
 /* The dot products of dy with the source at every tap, added to `dots`. */
-INLINE void ENG(slide_dots)(const int kh, const int kw, const ENG(tiler) *r, const REAL *src, const int64_t *size,
-                            const REAL *dy, const int64_t *out, ENG(vec) *dots)
+INLINE void ENG(slide_dots)(const int kh, const int kw, const int is_short, const ENG(tiler) *r, const REAL *src,
+                            const int64_t *size, const REAL *dy, const int64_t *out, ENG(vec) *dots)
 {
     static const REAL zeros[VL + 8] = {0};
-    const int64_t wide = size[2], rows = most(4 * kh, TILE_BYTES / (int64_t)sizeof(REAL) / out[2]);
+    const int64_t wide = size[2], rows = most(4 * kh, BLOCK_BYTES / (int64_t)sizeof(REAL) / out[2]);
     ENG(vec) acc[25];
     UNROLL for (int i = 0; i < kh * kw; i++) acc[i] = dots[i];
     for (int64_t r0 = 0; r0 < out[1]; r0 += rows) for (int64_t j = 0; j < out[2]; j += VL) {
         const int64_t r1 = least(out[1], r0 + rows), left = j + r->t.x.low, lanes = least(VL, out[2] - j);
         ENG(vec) d[5];
         int lo[5], hi[5];
-        UNROLL for (int k = 0; k < kw; k++) ENG(lanes_of)(left + k, wide, lanes, &lo[k], &hi[k]);
+        UNROLL for (int k = 0; k < kw; k++) ENG(lanes_of)(left + k, wide, is_short ? VL : lanes, &lo[k], &hi[k]);
         UNROLL for (int b = 0; b < kh; b++) d[b] = (ENG(vec)){0};
         for (int64_t i = r0; i < r1 + kh - 1; i++) {
             const int64_t z = i + r->t.y.low;
             const REAL *p = z >= 0 && z < size[1] ? src + z * wide + left : zeros;
-            __builtin_prefetch(p + 4 * VL);
+            __builtin_prefetch(p + (r1 - r0) * wide);
+            __builtin_prefetch(dy + (i + r1 - r0) * out[2] + j);
             UNROLL for (int b = kh - 1; b > 0; b--) d[b] = d[b - 1];
-            d[0] = i < r1 ? ENG(load_part)(dy + i * out[2] + j, 0, (int)lanes) : (ENG(vec)){0};
-            UNROLL for (int k = 0; k < kw; k++) {
-                const ENG(vec) v = ENG(load_part)(p + k, lo[k], hi[k]);
+            if (i < r1) d[0] = ENG(load_part)(dy + i * out[2] + j, 0, (int)lanes);
+            const int64_t first = most(0, i - r1 + 1), last = least(kh - 1, i - r0);
+            const ENG(vec) whole = is_short ? ENG(load_part)(p, lo[0], hi[0]) : (ENG(vec)){0};
+#define SEEN(k) (is_short ? ENG(lanes_down)(whole, k, (int)lanes) : ENG(load_part)(p + (k), lo[k], hi[k]))
+            if (last - first == kh - 1) UNROLL for (int k = 0; k < kw; k++) {
+                const ENG(vec) v = SEEN(k);
                 UNROLL for (int b = 0; b < kh; b++) acc[b * kw + k] += d[b] * v;
-            }
+            } else UNROLL for (int b = 0; b < kh; b++) if (b >= first && b <= last)     /* infinity times 0 is NaN */
+                UNROLL for (int k = 0; k < kw; k++) acc[b * kw + k] += d[b] * SEEN(k);
+#undef SEEN
         }
     }
     UNROLL for (int i = 0; i < kh * kw; i++) dots[i] = acc[i];
@@ -84,14 +124,15 @@ INLINE void ENG(slide_dots)(const int kh, const int kw, const ENG(tiler) *r, con
 static void ENG(slide_dots_3)(const ENG(tiler) *r, const REAL *src, const int64_t *size, const REAL *dy,
                               const int64_t *out, ENG(vec) *dots)
 {
-    ENG(slide_dots)(3, 3, r, src, size, dy, out, dots);
+    if (IS_SHORT(size, out, 3)) ENG(slide_dots)(3, 3, 1, r, src, size, dy, out, dots);
+    else ENG(slide_dots)(3, 3, 0, r, src, size, dy, out, dots);
 }
 
 #if MXL_VB == 64
 static void ENG(slide_dots_5)(const ENG(tiler) *r, const REAL *src, const int64_t *size, const REAL *dy,
                               const int64_t *out, ENG(vec) *dots)
 {
-    ENG(slide_dots)(5, 5, r, src, size, dy, out, dots);
+    ENG(slide_dots)(5, 5, 0, r, src, size, dy, out, dots);
 }
 #endif
 
@@ -111,13 +152,14 @@ INLINE void ENG(slide_apart)(const int dot, const ENG(tiler) *r, const REAL *src
                              const ENG(vec) *w, REAL *y, REAL bias, const REAL *add, const REAL *dy, ENG(vec) *dots)
 {
     static const REAL zeros[2 * VL + 2] = {0};
-    const int64_t wide = size[2], top = r->t.y.low, rows = most(12, TILE_BYTES / (int64_t)sizeof(REAL) / wide / 2);
+    const int64_t wide = size[2], top = r->t.y.low, rows = most(12, BLOCK_BYTES / (int64_t)sizeof(REAL) / wide / 2);
     ENG(vec) acc[9];
     UNROLL for (int i = 0; i < 9; i++) acc[i] = dot ? dots[i] : (ENG(vec)){0};
 #define ROW(i, v) do { \
         const int64_t z = (i) + top; \
         const REAL *p = z >= 0 && z < size[1] ? src + z * wide + left : zeros; \
-        __builtin_prefetch(p + 4 * VL); \
+        __builtin_prefetch(p + 2 * (r1 - r0) * wide); \
+        __builtin_prefetch(p + 2 * (r1 - r0) * wide + VL); \
         ENG(three_apart)(p, lo, hi, v); \
     } while (0)
     for (int64_t r0 = 0; r0 < out[1]; r0 += rows) for (int64_t j = 0; j < out[2]; j += VL) {
@@ -135,6 +177,7 @@ INLINE void ENG(slide_apart)(const int dot, const ENG(tiler) *r, const REAL *src
             ROW(2 * i + 2, v + 6);
             const int64_t at = i * out[2] + j;
             if (dot) {
+                __builtin_prefetch(dy + at + (r1 - r0) * out[2]);
                 const ENG(vec) d = ENG(load_part)(dy + at, 0, (int)lanes);
                 UNROLL for (int k = 0; k < 9; k++) acc[k] += d * v[k];
             } else {
@@ -161,13 +204,33 @@ static void ENG(slide_dots_2)(const ENG(tiler) *r, const REAL *src, const int64_
     ENG(slide_apart)(1, r, src, size, out, dots, NULL, 0, NULL, dy, dots);
 }
 
+#include "conv_pairs.h"
+
+/* Whether two rows of 3x3 windows go into a vector. */
+static int ENG(in_pairs)(const conv_args *g, int kind)
+{
+    const int64_t *size = kind == 1 ? g->dst : g->src, *out = kind == 1 ? g->src : g->dst;
+    return MXL_VB == 64 && g->kernel[2] == 3 && 2 * out[2] <= VL && size[2] <= VL && (kind != 1 || g->stride[2] == 1);
+}
+
+static void ENG(slides_init)(ENG(tiler) *r, int kind)
+{
+#if MXL_VB == 64
+    const conv_args *g = r->g;
+    if (ENG(in_pairs)(g, kind)) ENG(pairs_init)(r, g->stride[2], (kind == 1 ? g->dst : g->src)[2],
+                                                (kind == 1 ? g->src : g->dst)[2]);
+#endif
+    (void)r, (void)kind;
+}
+
 static int ENG(slides)(const conv_args *g, int kind)
 {
     const int64_t k = g->kernel[2], step = g->stride[2];
     if (g->kernel[0] > 1 || g->src[0] > 1 || g->dst[0] > 1) return 0;
     if (g->channels != g->groups || g->filters != g->groups) return 0;
     if (g->kernel[1] != k || g->stride[1] != step || g->dilate[1] > 1 || g->dilate[2] > 1) return 0;
-    if (step == 2) return k == 3 && kind != 1;
+    if (MXL_VB == 16 && (kind == 2 || step == 2)) return 0;        /* parts of rows cost too much there */
+    if (step == 2) return k == 3;
     return step == 1 && (k == 3 || (k == 5 && (kind != 2 || MXL_VB == 64)) || (k == 7 && kind != 2));
 }
 
@@ -182,7 +245,11 @@ static void ENG(slide_plane)(const ENG(tiler) *r, int64_t task, const int back)
     REAL *y = (REAL *)r->c->out[0].data + at;
     ENG(vec) weights[49];
     for (int64_t i = 0; i < n; i++) weights[back ? n - 1 - i : i] = w[i] - (ENG(vec)){0};
-    (g->stride[2] == 2 ? ENG(slide_2) : k == 3 ? ENG(slide_3) : k == 5 ? ENG(slide_5) : ENG(slide_7))(
-        r, src, size, out, weights, y,
-                                                                   bias ? bias[channel] : 0, add ? add + at : NULL);
+    void (*slide)(const ENG(tiler) *, const REAL *, const int64_t *, const int64_t *, const ENG(vec) *, REAL *, REAL,
+                  const REAL *) = k == 3 ? ENG(slide_3) : k == 5 ? ENG(slide_5) : ENG(slide_7);
+    if (g->stride[2] == 2) slide = back ? ENG(slide_spread) : ENG(slide_2);
+#if MXL_VB == 64
+    if (ENG(in_pairs)(g, back)) slide = g->stride[2] == 2 ? ENG(slide_pairs_2) : ENG(slide_pairs_1);
+#endif
+    slide(r, src, size, out, weights, y, bias ? bias[channel] : 0, add ? add + at : NULL);
 }

@@ -11,7 +11,7 @@
 #ifndef MXL_CONV_TILES
 #define MXL_CONV_TILES
 enum { TILE_BYTES = 24576, TILE_SPARE = 1024, TILE_STRIDE = 8, TILE_TAPS = 8,     /* ops/conv.py: the same numbers */
-       STREAM_BYTES = 1 << 24 };
+       STREAM_BYTES = 1 << 24, BLOCK_BYTES = 8192 };
 typedef struct { int64_t at, weight; } tap;
 
 /* The axes y and x of a tile. Position j of phase f is the source's element (first + j) * step + f + low. */
@@ -129,7 +129,9 @@ typedef struct {
     const mxl_call *c;
     REAL *tile, *sums;
     tap *taps;
-    int streams;                    /* the output is too large for a cache */
+    int streams;                    /* the output is too large for a cache, and its rows are whole lines of it */
+    ENG(ivec) pair_at[3];           /* conv_pairs.h */
+    unsigned pair_mask[3];
     int64_t n_taps, first[TILE_STRIDE * TILE_STRIDE + 1];      /* where the taps of each phase of the output begin */
     ENG(vec) *dots, lo, hi;
     double *totals;
@@ -144,7 +146,8 @@ static void ENG(tiler_init)(ENG(tiler) *r, const mxl_call *c, const conv_args *g
     char *work = (char *)c->work + thread * (2 * (TILE_BYTES + TILE_SPARE) + ceil_to(
         entries * (int64_t)(sizeof(tap) + 64 + sizeof(double)), 64));
     r->c = c, r->g = g;
-    r->streams = c->out[0].size >= STREAM_BYTES / (int64_t)sizeof(REAL);
+    const int64_t row = (back ? g->src : g->dst)[2] * (int64_t)sizeof(REAL);
+    r->streams = c->out[0].size >= STREAM_BYTES / (int64_t)sizeof(REAL) && row % 64 == 0;
     r->tile = (REAL *)work;
     r->sums = (REAL *)(work + TILE_BYTES + TILE_SPARE);
     r->dots = (ENG(vec) *)(work + 2 * (TILE_BYTES + TILE_SPARE));
@@ -337,6 +340,8 @@ static void ENG(tile_dots)(ENG(tiler) *r, int64_t group)
         if (ENG(slides)(g, 2)) {
 #if MXL_VB == 64
             if (g->kernel[2] == 5) ENG(slide_dots_5)(r, x, g->src, dy, g->dst, r->dots);
+            else if (ENG(in_pairs)(g, 2)) (g->stride[2] == 2 ? ENG(pair_dots_2) : ENG(pair_dots_1))(
+                r, x, g->src, dy, g->dst, r->dots);
             else
 #endif
             if (g->stride[2] == 2) ENG(slide_dots_2)(r, x, g->src, dy, g->dst, r->dots);
@@ -378,6 +383,7 @@ static int ENG(by_tiles)(mxl_runtime *rt, const mxl_call *c, const conv_args *g,
     if (nt == 1) {
         ENG(tiler) r = {.t = t};
         ENG(tiler_init)(&r, c, g, 0, kind == 1);
+        if (slides) ENG(slides_init)(&r, kind);
         for (int64_t i = 0; i < tasks; i++) TILE_TASK(i);
         ENG(fence)();
     } else {
@@ -386,6 +392,7 @@ static int ENG(by_tiles)(mxl_runtime *rt, const mxl_call *c, const conv_args *g,
         {
             ENG(tiler) r = {.t = t};
             ENG(tiler_init)(&r, c, g, omp_get_thread_num(), kind == 1);
+            if (slides) ENG(slides_init)(&r, kind);
 #pragma omp for schedule(dynamic, chunk) nowait
             for (int64_t i = 0; i < tasks; i++) TILE_TASK(i);
             ENG(fence)();
