@@ -3,10 +3,11 @@
     python benchmarks/roofline.py [--threads N] [--match REGEX]
 
 The peak is a loop of independent fused multiply-adds, the bandwidth loops that read, copy and add arrays far larger
-than the caches, both compiled here with the system's C compiler (`cc`) and run on as many threads as the kernels. A
-product or convolution is counted by its multiplications and additions, everything else by the bytes that it must read
-and write once. Winograd's convolutions do less arithmetic than is counted, so they may pass 100 %; so may small arrays,
-which stay in the caches. With --threads 1 processor time is measured instead of real time.
+than the caches, both compiled here with the system's C compiler (`cc`) and run on as many threads as the kernels. What
+a machine gives changes from second to second where others use it too, so each kernel takes turns with its loop, and
+medians are compared. A product or convolution is counted by its multiplications and additions, everything else by the
+bytes that it must read and write once. Winograd's convolutions do less arithmetic than is counted, so they may pass
+100 %; so may small arrays, which stay in the caches. With --threads 1 processor time is measured instead of real time.
 """
 import argparse
 import ctypes
@@ -67,19 +68,9 @@ float read_loop(const float *x, long n, int threads)
 """
 
 
-def best(run, clock, repetitions=7):
-    """Least seconds of some repetitions: a peak is what can be had."""
-    run()
-    times = []
-    for _ in range(repetitions):
-        began = clock()
-        run()
-        times.append(clock() - began)
-    return min(times)
-
-
-def peaks(threads, clock):
-    """{"fma": flop/s, "read", "copy", "add": bytes/s}, by loops compiled now. RuntimeError without a C compiler."""
+def loops(threads):
+    """{"fma", "read", "copy", "add": (function, what a call of it does in flop or bytes)}, compiled now. RuntimeError
+    without a C compiler."""
     lanes = 16 if "avx512f" in open("/proc/cpuinfo").read() else 8
     bits = 32 * lanes
     store = f"_mm{bits}_stream_ps((float *)(p), (__m{bits})(v))"
@@ -94,15 +85,16 @@ def peaks(threads, clock):
         if done.returncode:
             raise RuntimeError(f"the C compiler failed:\n{done.stderr}")
         lib = ctypes.CDLL(path + ".so")
-    lib.fma_loop.restype = ctypes.c_double
+    lib.fma_loop.restype, lib.read_loop.restype = ctypes.c_double, ctypes.c_float
     n, size = 4_000_000, 1 << 25
     x, y, z = (aligned(size) for _ in range(3))
     px, py, pz = (ctypes.c_void_p(a.ctypes.data) for a in (x, y, z))
     long = ctypes.c_long
-    return {"fma": 24 * lanes * n * threads / best(lambda: lib.fma_loop(long(n), threads), clock),
-            "read": 4 * size / best(lambda: lib.read_loop(px, long(size), threads), clock),
-            "copy": 8 * size / best(lambda: lib.copy_loop(pz, px, py, long(size), threads), clock),
-            "add": 12 * size / best(lambda: lib.add_loop(pz, px, py, long(size), threads), clock)}
+    keep = (x, y, z)
+    return {"fma": (lambda: lib.fma_loop(long(n), threads), 24 * lanes * n * threads),
+            "read": (lambda: lib.read_loop(px, long(size), threads), 4 * size),
+            "copy": (lambda: lib.copy_loop(pz, px, py, long(size), threads), 8 * size),
+            "add": (lambda: lib.add_loop(pz, px, py, long(size), threads) or keep, 12 * size)}
 
 
 def aligned(size):
@@ -112,8 +104,7 @@ def aligned(size):
 
 
 def kernels(mx):
-    """(name, symbol, shapes by argument, kind, work): work in flop where kind is "fma", else in bytes; `backward` of
-    the symbol where kind ends so."""
+    """(name, symbol, shapes by argument, kind, work): work in flop where kind is "fma", else in bytes."""
     sym, var = mx.sym, mx.sym.Variable
     x, y, w = var("x"), var("y"), var("w")
     for n in (256, 1024, 2048):
@@ -139,32 +130,50 @@ def kernels(mx):
         yield f"{op} 16M", getattr(sym, op)(x), flat, "copy", 2 * n
     yield "add 16M", x + y, {**flat, "y": (1 << 24,)}, "add", 3 * n
     yield "softmax 4096x1000", sym.softmax(x, axis=-1), {"x": (4096, 1000)}, "copy", 8 * 4096 * 1000
-    yield "LayerNorm 16384x1024", sym.LayerNorm(x, var("g"), var("b")), \
-        {"x": (16384, 1024), "g": (1024,), "b": (1024,)}, "copy", 2 * n
+    yield "chain of 4 16M: relu(x * y + z) * 0.5", sym.relu(x * y + var("z")) * 0.5, \
+        {**flat, "y": (1 << 24,), "z": (1 << 24,)}, "add", 4 * n
+    g, b = var("g"), var("b")
+    vectors = {"g": (1024,), "b": (1024,)}
+    yield "LayerNorm 16384x1024", sym.LayerNorm(x, g, b), {"x": (16384, 1024), **vectors}, "copy", 2 * n
+    yield "  its gradient", sym._backward_LayerNorm(y, x, g), \
+        {"y": (16384, 1024), "x": (16384, 1024), "g": (1024,)}, "add", 3 * n
+    planes, channels = (64, 64, 64, 64), {k: (64,) for k in "gbmv"}
+    state = {"moving_mean": var("s"), "moving_var": var("t")}
+    yield "BatchNorm 64,64,64,64, training", sym.BatchNorm(x, g, b, fix_gamma=False, **state), \
+        {"x": planes, "g": (64,), "b": (64,)}, "copy", 2 * n
+    yield "  its gradient", sym._backward_BatchNorm(y, x, g, var("m"), var("v"), fix_gamma=False, **state), \
+        {"y": planes, "x": planes, **{k: channels[k] for k in "gmv"}}, "add", 3 * n
     for op in ("sum", "max"):
         yield f"{op} axis 1, 4096x4096", getattr(sym, op)(x, axis=1), {"x": (4096, 4096)}, "read", n
+    yield "mean axis (0, 2, 3), 16,64,112,112", sym.mean(x, axis=(0, 2, 3)), {"x": (16, 64, 112, 112)}, "read", \
+        4 * 16 * 64 * 112**2
+    yield "concat axis 1, 2 of 4096x2048", sym.Concat(x, y, dim=1), \
+        {"x": (4096, 2048), "y": (4096, 2048)}, "copy", 2 * n
     yield "sum axis 0, 4096x4096", sym.sum(x, axis=0), {"x": (4096, 4096)}, "read", n
     yield "transpose 4096x4096", sym.transpose(x), {"x": (4096, 4096)}, "copy", 2 * n
     yield "max-pool 3x3/2 16,64,112,112", sym.Pooling(x, kernel=(3, 3), stride=(2, 2), pad=(1, 1), pool_type="max"), \
         {"x": (16, 64, 112, 112)}, "copy", 4 * 16 * 64 * (112**2 + 56**2)
 
 
-def seconds(mx, net, shapes, clock, rounds=7):
-    """Median time of a bound forward."""
+def seconds(mx, net, shapes, clock, loop, rounds=9):
+    """Median times of a bound forward (in training where there are auxiliary states) and of `loop`."""
     rng = np.random.default_rng(0)
-    made = net.bind(mx.cpu(), {k: mx.nd.array(rng.random(s, "float32") + 0.5) for k, s in shapes.items()},
-                    grad_req="null")
-    made.forward()
-    began = clock()
-    made.forward()
-    calls = max(1, int(0.02 / (clock() - began)))
-    times = []
-    for _ in range(rounds):
+    made = net.simple_bind(mx.cpu(), grad_req="null", **shapes)
+    for array in (*made.arg_arrays, *made.aux_arrays):
+        array[:] = rng.random(array.shape, "float32") + 0.5
+    is_train, turns = bool(made.aux_arrays), []
+    for run in (lambda: made.forward(is_train=is_train), loop):
+        run()
         began = clock()
-        for _ in range(calls):
-            made.forward()
-        times.append((clock() - began) / calls)
-    return statistics.median(times)
+        run()
+        turns.append((run, max(1, int(0.02 / (clock() - began))), []))
+    for _ in range(rounds):
+        for run, calls, spent in turns:
+            began = clock()
+            for _ in range(calls):
+                run()
+            spent.append((clock() - began) / calls)
+    return [statistics.median(spent) for _, _, spent in turns]
 
 
 def main():
@@ -177,15 +186,16 @@ def main():
         mx.runtime.set_threads(options.threads)
     threads = mx.runtime.get_threads()
     clock = time.process_time if threads == 1 else time.perf_counter    # others do not disturb the former
-    peak = peaks(threads, clock)
-    print(f"{threads} threads, {mx.runtime.get_isa()}: {peak['fma'] / 1e9:.0f} GF/s multiply-add, GB/s: "
-          + ", ".join(f"{k} {peak[k] / 1e9:.1f}" for k in ("read", "copy", "add")))
-    print(f"{'':44s}{'time':>10s}{'rate':>14s}{'share':>8s}")
+    peak = loops(threads)
+    print(f"{threads} threads, {mx.runtime.get_isa()}")
+    print(f"{'':44s}{'time':>10s}{'rate':>14s}{'loop':>9s}{'share':>7s}")
     for name, net, shapes, kind, work in kernels(mx):
         if re.search(options.match, name):
-            spent = seconds(mx, net, shapes, clock)
-            print(f"{name:44s}{spent * 1e3:7.3f} ms{work / spent / 1e9:9.1f} {'GF/s' if kind == 'fma' else 'GB/s'}"
-                  f"{work / spent / peak[kind]:8.0%} of {kind}", flush=True)
+            loop, does = peak[kind]
+            spent, reference = seconds(mx, net, shapes, clock, loop)
+            rate, most = work / spent / 1e9, does / reference / 1e9
+            print(f"{name:44s}{spent * 1e3:7.3f} ms{rate:9.1f} {'GF/s' if kind == 'fma' else 'GB/s'}{most:9.1f}"
+                  f"{rate / most:7.0%} of {kind}", flush=True)
 
 
 if __name__ == "__main__":

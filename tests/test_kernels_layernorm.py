@@ -9,7 +9,7 @@ import mxlite as mx
 from mxlite._core import kernels
 from mxlite.ops.record import RECORDS
 
-from .kernel_calls import LEVELS, check, check_samples, kernel, reference
+from .kernel_calls import LEVELS, call, check, check_samples, kernel, reference
 
 
 def draw(seed, *shapes, dtype="float32", scale=1.0, offset=0.0):
@@ -167,6 +167,40 @@ def test_large_means_do_not_cancel(isa):
     np.testing.assert_allclose(got, want, atol=5e-3)
     turned, = kernel("LayerNorm", [np.ascontiguousarray(x.T), gamma, beta], {"axis": 0}, isa)
     np.testing.assert_allclose(turned.T, want, atol=5e-3)
+
+
+@pytest.mark.parametrize("isa", LEVELS)
+@pytest.mark.parametrize("n", [1000, 2048, 5000])
+def test_rows_that_begin_far_from_their_mean(n, isa):
+    """Sums run around the mean of a row's first elements; where that is far off, around the mean proper."""
+    x, gamma, beta, dy = draw(6, (4, n), n, n, (4, n))
+    x = x / 100 + 1000
+    x[:, :32] = 0
+    wide = [a.astype("float64") for a in (x, gamma, beta)]
+    kw = {"output_mean_var": True, "eps": 1e-9}
+    for got, want in zip(kernel("LayerNorm", [x, gamma, beta], kw, isa)[1:], reference("LayerNorm", wide, kw)[1:]):
+        np.testing.assert_allclose(got, want, rtol=3e-7)
+    dx = kernel("_backward_LayerNorm", [dy, x, gamma], {"eps": 1e-9}, isa)[0]
+    want = reference("_backward_LayerNorm", [dy.astype("float64"), *wide[:2]], {"eps": 1e-9})[0]
+    np.testing.assert_allclose(dx, want, atol=1e-6 * np.abs(want).max())
+
+
+@pytest.mark.parametrize("n", [1024, 1030, 4200000])
+def test_results_that_go_past_the_caches(n):
+    """Large ones are stored another way, whole lines and what is left at both ends of a row; half of the rows are not
+    large yet. So for a result that is written over the data."""
+    rows = max(2, (1 << 22) // n + 2) // 2 * 2
+    x, gamma, beta, dy = draw(9, (rows, n), n, n, (rows, n))
+    half = rows // 2
+    for name, xs, more in (("LayerNorm", [x], [gamma, beta]), ("_backward_LayerNorm", [dy, x], [gamma])):
+        whole = kernel(name, xs + more, {})[0]
+        assert whole.nbytes >= 1 << 24 and whole.nbytes // 2 < 1 << 24 or n > 1 << 22
+        for part in (slice(None, half), slice(half, None)):
+            want = kernel(name, [a[part].copy() for a in xs] + more, {})[0]
+            np.testing.assert_allclose(whole[part], want, rtol=2e-6, atol=2e-6)
+        own = [a.copy() for a in xs]
+        call(RECORDS[name], own + more, {}, into={0: own[0]})
+        np.testing.assert_allclose(own[0], whole, rtol=2e-6, atol=2e-6)
 
 
 @pytest.mark.parametrize("isa", LEVELS)

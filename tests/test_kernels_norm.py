@@ -107,6 +107,18 @@ def test_variance_far_from_zero(shape):
         np.testing.assert_allclose(mean, x.mean(axis=1), rtol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(4, 2, 1000), (2, 3, 5000), (100, 3, 40)])
+def test_channels_that_begin_far_from_their_mean(shape):
+    """Sums run around the mean of the first elements, then of those before; where that is far off, around their own."""
+    xs = inputs(shape, 1, scale=1e-2, offset=1000.0)
+    xs[0][0, :, :32] = 0
+    for isa in LEVELS:
+        _, mean, inv_std = kernel("BatchNorm", xs, {"eps": 0.0}, isa)
+        x = xs[0].astype("float64").swapaxes(0, 1).reshape(shape[1], -1)
+        np.testing.assert_allclose(inv_std, 1 / x.std(axis=1), rtol=3e-7)
+        np.testing.assert_allclose(mean, x.mean(axis=1), rtol=3e-7)
+
+
 def test_aliased_and_unread_outputs():
     for shape in ((4, 3, 5), (6, 40)):
         xs = inputs(shape, 1)

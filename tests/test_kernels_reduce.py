@@ -44,6 +44,18 @@ def test_any_shape_and_axes(shape, name, isa, dtype, data):
 
 
 @pytest.mark.parametrize("isa", LEVELS)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int32", "int64"])
+@pytest.mark.parametrize("shape", [(300, 5000), (1030, 2100), (2, 70, 9000)])
+def test_wide_columns_in_parts(shape, dtype, isa):
+    """Whole numbers, so that every order of additions gives the same."""
+    x = np.random.default_rng(1).integers(-3, 4, shape).astype(dtype)
+    for name in ("sum", "max"):
+        want = getattr(x.astype("float64"), name)(-2)
+        for threads in (1, 3):
+            np.testing.assert_array_equal(kernel(name, x, {"axis": -2}, isa, threads), want, err_msg=name)
+
+
+@pytest.mark.parametrize("isa", LEVELS)
 def test_sums_that_overflow_only_on_the_way(isa):
     big = np.float32(3e38)
     for n in (8, 70, 300):

@@ -18,9 +18,10 @@ PARAMS = {
 SAMPLES = (S((2, 3)), S((4, 5, 6), axis=1), S((4, 5, 6), axis=(0, 2)), S((3, 70), axis=-1), S((70, 3), axis=0),
            S((2, 3, 4, 5), axis=(1,), exclude=True, keepdims=True), S((2, 3, 4), axis=(-1, 0)),
            S((2, 3), axis=(), keepdims=True), S((5, 4, 3, 2), axis=(0, 2)))
-BLOCK = 65536                   # elements of one part of a large reduction
+BLOCK = 32768                   # elements of one part of a large reduction, at least
+ROWS = 128                      # and rows of columns: each part's results have to be joined with the others'
 # The kernel's units of a row, of results side by side, and of elements that these have (kernels/reduce_run.h).
-CHUNK, WIDTH, TILE = 4096, 512, 8192
+CHUNK, WIDTH, COLUMNS, TILE = 4096, 512, 4096, 8192
 
 
 def over(p, ndim):
@@ -79,8 +80,8 @@ def parts(dims, flags):
         tasks, units = kept // across * -(-across // tile), count // dims[-1] * -(-dims[-1] // CHUNK)
         each = count * min(tile, across)
     else:
-        width = min(dims[-1], WIDTH)
-        tasks, units, each = kept // dims[-1] * -(-dims[-1] // WIDTH), count, count * width
+        width = min(dims[-1], COLUMNS)
+        tasks, units, each = kept // dims[-1] * -(-dims[-1] // COLUMNS), count // ROWS, count * width
     if tasks >= 16:
         return 1
     return max(1, min(64, units, each // BLOCK))

@@ -143,7 +143,8 @@ static int SELF(broadcast_)(mxl_call *c, const LOOP_T *f, int cost)
     const BroadcastArgs *g = (const BroadcastArgs *)c->args;
     int64_t n = c->out->size;
     if (n == 0) return MXL_OK;
-    if (g->ndim == 0) return SELF(flat_)(c, f[0], c->in, c->in + 1, c->out, 0, cost);
+    if (g->ndim == 0 || (g->ndim == 1 && g->a[0] && g->b[0]))       /* nothing is repeated */
+        return SELF(flat_)(c, f[0], c->in, c->in + 1, c->out, 0, cost);
     int64_t inner = g->dims[g->ndim - 1], rows = n / inner;
     int nt = mxl_enter(mxl_rt, c->threads, n * cost, MXL_GRAIN);
     if (nt == 1) {

@@ -2,27 +2,68 @@
 #include "norm_table.h"
 #include "rowvec.h"
 
-/* Mean and variance of n contiguous elements: summed in T twice, for the mean and then around it (what the mean lacks
- * comes out too), chunks joined in double. */
-INLINE void F(moments)(const T *x, int64_t n, double *mean, double *var)
+/* Of n elements of a row the sums of d = x - at and of its squares, and where there is dy, those of g = dy (times
+ * gamma, where there is one) and of g * d. */
+INLINE void F(row_chunk)(const T *x, const T *dy, const T *gamma, T at, int64_t n, double sums[4])
 {
-    double count = 0, mu = 0, m2 = 0;
-    if (n > 0 && n <= LN_CHUNK) {                   /* one chunk has nothing to join */
-        T at = F(sum)(x, n) / (T)n, rest, q = F(squares)(x, at, n, &rest);
-        double part = 1 / (double)n, off = (double)rest * part;
-        m2 = (double)q * part - off * off;
-        *mean = (double)at + off;
-        *var = !(m2 < 0) ? m2 : 0;
-        return;
+    const F(vec) shift = F(splat)(at);
+    F(vec) s[4] = {{0}}, t[4] = {{0}};
+    int64_t i = 0;
+#define ADD_(s, w, how) { \
+        const F(vec) d = (how == F(PART) ? F(load_part)(x + i, w, shift) : F(load)(x + i)) - shift; \
+        s[0] += d; \
+        s[1] += d * d; \
+        if (dy) { \
+            F(vec) g = F(get)(dy + i, w, how); \
+            if (gamma) g *= F(get)(gamma + i, w, how); \
+            s[2] += g; \
+            s[3] += g * d; \
+        } }
+    for (; i + 2 * LANES <= n; i += LANES) {
+        ADD_(s, LANES, F(WHOLE))
+        i += LANES;
+        ADD_(t, LANES, F(WHOLE))
     }
+    if (i + LANES <= n) { ADD_(s, LANES, F(WHOLE)) i += LANES; }
+    if (i < n) ADD_(t, n - i, F(PART))
+#undef ADD_
+    for (int k = 0; k < (dy ? 4 : 2); k++) sums[k] = (double)F(total)(s[k] + t[k]);
+}
+
+/* Mean and variance of n contiguous elements, and where there is dy, the sums of g and of g * (x - mean). Chunks are
+ * summed in T around a number near their mean (that of the first elements or of the chunks before) and joined in
+ * double. What was not near, by the chunk's own deviation, is summed again around the mean: no cancellation. */
+INLINE void F(row_sums)(const T *x, const T *dy, const T *gamma, int64_t n, double *mean, double *var, double *s,
+                        double *q)
+{
+    double count = 0, mu = 0, m2 = 0, first = 0;
+    *s = *q = 0;
     for (int64_t i = 0; i < n; i += LN_CHUNK) {
-        int64_t len = n - i < LN_CHUNK ? n - i : LN_CHUNK;
-        T at = F(sum)(x + i, len) / (T)len, rest, q = F(squares)(x + i, at, len, &rest);
-        double m = (double)len, off = (double)rest / m;
-        norm_join(&count, &mu, &m2, m, (double)at + off, (double)q - m * off * off);
+        const int64_t len = n - i < LN_CHUNK ? n - i : LN_CHUNK, near = len < LN_NEAR ? len : LN_NEAR;
+        const double m = (double)len;
+        T at = i ? (T)mu : F(sum)(x, near) / (T)near;
+        double sums[4], off, rest;
+        for (int again = 0; again < 2; again++) {
+            F(row_chunk)(x + i, dy ? dy + i : 0, gamma ? gamma + i : 0, at, len, sums);
+            off = sums[0] / m;
+            rest = sums[1] - m * off * off;
+            if (again || m * off * off <= rest) break;
+            at = (T)((double)at + off);
+        }
+        if (i) norm_join(&count, &mu, &m2, m, (double)at + off, rest);
+        else { count = m; mu = (double)at + off; m2 = rest; first = (double)at; }
+        if (!dy) continue;
+        *s += sums[2];
+        *q += sums[3] + sums[2] * ((double)at - first);     /* around `first` until the mean is known */
     }
+    *q -= *s * (mu - first);
     *mean = mu;
     *var = count > 0 && !(m2 < 0) ? m2 / count : 0;
+}
+INLINE void F(moments)(const T *x, int64_t n, double *mean, double *var)
+{
+    double s, q;
+    F(row_sums)(x, 0, 0, n, mean, var, &s, &q);
 }
 
 /* The same for w <= LN_WIDE columns of n rows at the given stride. */
@@ -84,6 +125,17 @@ static void F(forward_columns)(const mxl_call *call, const layer_norm_args *a, i
     }
 }
 
+/* y = (x - mu) * r * gamma + beta; gamma and beta one an element or (`each`) one for all. */
+INLINE void F(normal)(const T *x, T *y, int64_t n, T mu, T r, const T *gamma, const T *beta, int each, int stream)
+{
+    const F(vec) m = F(splat)(mu), k = F(splat)(each ? r * *gamma : r), b = F(splat)(each ? *beta : 0);
+#define NORMAL_(w, how) { \
+        const F(vec) v = (F(get)(x + i, w, how) - m) * k; \
+        F(set)(y + i, each ? v + b : v * F(get)(gamma + i, w, how) + F(get)(beta + i, w, how), w, how); }
+    ALONG(y, n, stream, NORMAL_)
+#undef NORMAL_
+}
+
 static void F(forward)(const mxl_call *call, int64_t begin, int64_t end)
 {
     const layer_norm_args *a = call->args;
@@ -95,7 +147,8 @@ static void F(forward)(const mxl_call *call, int64_t begin, int64_t end)
     const T *x = call->in[0].data, *gamma = call->in[1].data, *beta = call->in[2].data;
     T *y = call->out[0].data, *mean = call->n_out > 1 ? call->out[1].data : 0;
     T *std = call->n_out > 1 ? call->out[2].data : 0;
-    int64_t n = kind == LN_EACH ? a->inner : a->groups;
+    const int each = kind == LN_EACH, stream = F(streams)(call, 1);
+    const int64_t n = each ? a->inner : a->groups;
     for (int64_t u = begin; u < end; u++) {
         const T *p = x + u * n;
         double m, v;
@@ -105,46 +158,31 @@ static void F(forward)(const mxl_call *call, int64_t begin, int64_t end)
         if (mean) mean[u] = mu;
         if (std) std[u] = (T)s;
         if (!y) continue;
-        T *q = y + u * n;
-        if (kind == LN_EACH) {
-            T k = r * gamma[u % a->groups], b = beta[u % a->groups];
-            INDEPENDENT
-            for (int64_t j = 0; j < n; j++) q[j] = (p[j] - mu) * k + b;
-        } else {
-            INDEPENDENT
-            for (int64_t j = 0; j < n; j++) q[j] = (p[j] - mu) * r * gamma[j] + beta[j];
-        }
+        if (each) F(normal)(p, y + u * n, n, mu, r, gamma + u % a->groups, beta + u % a->groups, 1, stream);
+        else F(normal)(p, y + u * n, n, mu, r, gamma, beta, 0, stream);
     }
+    if (stream) stream_done();
 }
 
-/* Sum of dy * gamma * (x - shift) and, in *plain, of dy * gamma. */
-INLINE T F(dot_weighted)(const T *x, const T *dy, const T *gamma, T shift, int64_t n, T *plain)
+/* dx = k * (g - k1 - (x - mu) * k2) where there is a dx, g = dy (times gamma, where there is one); and dy and
+ * dy * (x - mu) * r are added to tbeta and tgamma, where there are such. */
+INLINE void F(gradient)(const T *x, const T *dy, T *dx, int64_t n, T mu, T r, T k, T k1, T k2, const T *gamma,
+                        T *tgamma, T *tbeta, int stream)
 {
-    F(vec) a = {0}, b = {0}, c = {0}, d = {0};
-    F(quad) e = {0}, f = {0};
-    T s = 0, t = 0;
-    int64_t i = 0;
-    for (; i + 2 * LANES <= n; i += 2 * LANES) {
-        F(vec) u = F(load)(dy + i) * F(load)(gamma + i), v = F(load)(dy + i + LANES) * F(load)(gamma + i + LANES);
-        c += u;
-        d += v;
-        a += u * (F(load)(x + i) - shift);
-        b += v * (F(load)(x + i + LANES) - shift);
-    }
-    if (i + LANES <= n) {
-        F(vec) u = F(load)(dy + i) * F(load)(gamma + i);
-        c += u;
-        a += u * (F(load)(x + i) - shift);
-        i += LANES;
-    }
-    for (; i + QUAD <= n; i += QUAD) {
-        F(quad) u = F(load4)(dy + i) * F(load4)(gamma + i);
-        f += u;
-        e += u * (F(load4)(x + i) - shift);
-    }
-    for (; i < n; i++) { T u = dy[i] * gamma[i]; t += u; s += u * (x[i] - shift); }
-    *plain = t + F(lanes)(c + d, f);
-    return s + F(lanes)(a + b, e);
+    const F(vec) m = F(splat)(mu), scale = F(splat)(r), ka = F(splat)(k), kb = F(splat)(k1), kc = F(splat)(k2);
+    /* All loads come first: rows tend to lie a multiple of 4096 bytes apart, and a load seems to wait for a store that
+     * agrees with it in the last twelve bits of the address. */
+#define GRADIENT_(w, how) { \
+        const F(vec) d = F(get)(dy + i, w, how), z = F(get)(x + i, w, how) - m; \
+        const F(vec) g = gamma ? d * F(get)(gamma + i, w, how) : d; \
+        if (tgamma) { \
+            const F(vec) u = F(get)(tbeta + i, w, how) + d, v = F(get)(tgamma + i, w, how) + d * (z * scale); \
+            F(set)(tbeta + i, u, w, how == F(STREAM) ? F(WHOLE) : how); \
+            F(set)(tgamma + i, v, w, how == F(STREAM) ? F(WHOLE) : how); \
+        } \
+        if (dx) F(set)(dx + i, ka * (g - kb - z * kc), w, how); }
+    ALONG(dx, n, stream, GRADIENT_)
+#undef GRADIENT_
 }
 
 /* Sum of dy * (x - mu) * r over w columns and, in *plain, of dy. */
@@ -169,40 +207,25 @@ INLINE T F(dot_columns)(const T *x, const T *dy, const T *mu, const T *r, int64_
     return s + F(lanes)(a, e);
 }
 
-/* One row: sums of dy (times gamma, where there is one an element) and of that times (x - mean). */
-INLINE void F(row_sums)(const T *x, const T *dy, const T *gamma, T mu, int64_t n, double *s, double *q)
-{
-    *s = *q = 0;
-    for (int64_t i = 0; i < n; i += LN_CHUNK) {
-        int64_t len = n - i < LN_CHUNK ? n - i : LN_CHUNK;
-        T plain, d = gamma ? F(dot_weighted)(x + i, dy + i, gamma + i, mu, len, &plain)
-                           : F(dot_shifted)(x + i, dy + i, mu, len, &plain);
-        *s += plain;
-        *q += d;
-    }
-}
-
 static void F(backward_each)(const mxl_call *call, const layer_norm_args *a, int64_t begin, int64_t end)
 {
     const T *dy = call->in[0].data, *x = call->in[1].data, *gamma = call->in[2].data;
     T *dx = call->out[0].data;
     double *sums = call->work;
-    int64_t n = a->inner;
+    const int stream = F(streams)(call, 2);
+    const int64_t n = a->inner;
     for (int64_t u = begin; u < end; u++) {
         const T *p = x + u * n, *d = dy + u * n;
         double m, v, s, q;
-        F(moments)(p, n, &m, &v);
+        F(row_sums)(p, d, 0, n, &m, &v, &s, &q);
         double r = 1 / sqrt(v + a->eps);
-        T mu = (T)m;
-        F(row_sums)(p, d, 0, mu, n, &s, &q);
         sums[2 * u] = q * r;
         sums[2 * u + 1] = s;
         if (!dx || !n) continue;
-        T *e = dx + u * n, k = (T)(r * gamma[u % a->groups]), k1 = (T)(s / (double)n);
-        T k2 = (T)(q * r * r / (double)n);
-        INDEPENDENT
-        for (int64_t j = 0; j < n; j++) e[j] = k * (d[j] - k1 - (p[j] - mu) * k2);
+        F(gradient)(p, d, dx + u * n, n, (T)m, (T)r, (T)(r * gamma[u % a->groups]), (T)(s / (double)n),
+                    (T)(q * r * r / (double)n), 0, 0, 0, stream);
     }
+    if (stream) stream_done();
 }
 
 /* Blocks [begin, end) of rows that share gamma. */
@@ -210,7 +233,8 @@ static void F(backward_matrix)(const mxl_call *call, const layer_norm_args *a, i
 {
     const T *dy = call->in[0].data, *x = call->in[1].data, *gamma = call->in[2].data;
     T *dx = call->out[0].data;
-    int64_t n = a->groups, blocks = a->blocks, wanted = call->out[1].data || call->out[2].data;
+    const int stream = F(streams)(call, 2);
+    const int64_t n = a->groups, blocks = a->blocks;
     double *all = call->work;
     T *near_all = (T *)(all + 2 * n * blocks);
     for (int64_t b = begin; b < end; b++) {
@@ -221,35 +245,16 @@ static void F(backward_matrix)(const mxl_call *call, const layer_norm_args *a, i
         for (int64_t u = from; u < to; u++) {
             const T *p = x + u * n, *d = dy + u * n;
             double m, v, s, q;
-            F(moments)(p, n, &m, &v);
-            double r = 1 / sqrt(v + a->eps);
-            T mu = (T)m, k = (T)r;
-            if (dx) {
-                F(row_sums)(p, d, gamma, mu, n, &s, &q);
-                T *e = dx + u * n, k1 = (T)(s / (double)n), k2 = (T)(q * r * r / (double)n);
-                if (wanted) {
-                    INDEPENDENT
-                    for (int64_t j = 0; j < n; j++) {
-                        T g = d[j], z = p[j] - mu;
-                        tbeta[j] += g;
-                        tgamma[j] += g * (z * k);
-                        e[j] = k * (g * gamma[j] - k1 - z * k2);
-                    }
-                } else {
-                    INDEPENDENT
-                    for (int64_t j = 0; j < n; j++) e[j] = k * (d[j] * gamma[j] - k1 - (p[j] - mu) * k2);
-                }
-            } else {
-                INDEPENDENT
-                for (int64_t j = 0; j < n; j++) {
-                    tbeta[j] += d[j];
-                    tgamma[j] += d[j] * ((p[j] - mu) * k);
-                }
-            }
+            F(row_sums)(p, d, gamma, n, &m, &v, &s, &q);
+            const double r = 1 / sqrt(v + a->eps);
+            const T mu = (T)m, k = (T)r, k1 = (T)(s / (double)n), k2 = (T)(q * r * r / (double)n);
+            if (dx) F(gradient)(p, d, dx + u * n, n, mu, k, k, k1, k2, gamma, tgamma, tbeta, stream);
+            else F(gradient)(p, d, 0, n, mu, k, k, k1, k2, gamma, tgamma, tbeta, 0);
             if ((u - from) % LN_SPAN == LN_SPAN - 1 || u == to - 1)
                 for (int64_t j = 0; j < 2 * n; j++) { ggamma[j] += tgamma[j]; tgamma[j] = 0; }
         }
     }
+    if (stream) stream_done();
 }
 
 /* Blocks of tiles of columns. */

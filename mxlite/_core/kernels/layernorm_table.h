@@ -15,6 +15,7 @@ typedef struct {
 #define LN_WIDE 256             /* columns taken at a time */
 #define LN_CHUNK 2048           /* elements of a row summed in T before double takes over */
 #define LN_ROWS 16              /* the same for rows of columns */
+#define LN_NEAR 32              /* elements whose mean stands for a row's until that is known */
 #define LN_SPAN 64              /* rows whose dgamma and dbeta are added up in T */
 
 /* [float or double] */

@@ -2,26 +2,23 @@
  * read at an index is read before anything is written there. */
 #include "rowvec.h"
 
-/* Sum of n elements, lane by lane, and of their squared distances to `at` (and, in *rest, of the distances). */
-INLINE F(vec) F(sum_lanes)(const T *x, int64_t n)
+/* Two vectors that lie `ahead` elements behind p + i come into the second-level cache. Channels lie in pieces, and the
+ * processor's own prefetching begins anew at each. */
+INLINE void F(fetch)(const T *p, int64_t i, int64_t ahead)
 {
-    F(vec) a = {0}, b = {0}, c = {0}, d = {0};
-    int64_t i = 0;
-    for (; i + 4 * LANES <= n; i += 4 * LANES) {
-        a += F(load)(x + i);
-        b += F(load)(x + i + LANES);
-        c += F(load)(x + i + 2 * LANES);
-        d += F(load)(x + i + 3 * LANES);
-    }
-    for (; i + LANES <= n; i += LANES) a += F(load)(x + i);
-    if (i < n) b += F(load_part)(x + i, n - i, (F(vec)){0});
-    return (a + b) + (c + d);
+    const uintptr_t at = (uintptr_t)p + (uintptr_t)(i + ahead) * sizeof(T);     /* perhaps behind the end: no pointer */
+    __builtin_prefetch((const void *)at, 0, 2);
+    if (VECTOR_BYTES == 64) __builtin_prefetch((const void *)(at + VECTOR_BYTES), 0, 2);
 }
-INLINE F(vec) F(square_lanes)(const T *x, F(vec) at, int64_t n, F(vec) *rest)
+
+/* Lane by lane, sums over n elements of their squared distances to `at` and, in *rest, of the distances. Meanwhile
+ * comes what lies `ahead` elements on. */
+INLINE F(vec) F(square_lanes)(const T *x, F(vec) at, int64_t n, F(vec) *rest, int64_t ahead)
 {
     F(vec) a = {0}, b = {0}, c = {0}, d = {0};
     int64_t i = 0;
     for (; i + 2 * LANES <= n; i += 2 * LANES) {
+        F(fetch)(x, i, ahead);
         F(vec) u = F(load)(x + i) - at, v = F(load)(x + i + LANES) - at;
         c += u;
         d += v;
@@ -44,30 +41,44 @@ INLINE F(vec) F(square_lanes)(const T *x, F(vec) at, int64_t n, F(vec) *rest)
 }
 
 /* Batch mean and variance of channels [c, c + w), w <= NORM_BLOCK; every run of `inner` elements at stride channels *
- * inner. Chunks are summed in T twice, for the mean and then around it (what the mean lacks comes out too), and joined
- * in double: no cancellation, and data is read from memory once. */
+ * inner. Chunks are summed in T around a number near their mean (that of the first elements or of the chunks before)
+ * and joined in double. Where that was not near, by the chunk's own deviation, it is summed again around its mean: no
+ * cancellation, and data is read once. */
 static void F(run_moments)(const batch_norm_args *a, const T *x, int64_t c, int64_t w, double *mean, double *var)
 {
     int64_t stride = a->channels * a->inner, runs = norm_clamp(NORM_CHUNK / a->inner, INT64_MAX);
+    int64_t near = a->inner < NORM_NEAR ? a->inner : NORM_NEAR;
     double n[NORM_BLOCK];
-    for (int64_t j = 0; j < w; j++) n[j] = mean[j] = var[j] = 0;
     x += c * a->inner;
+    for (int64_t j = 0; j < w; j++) {
+        n[j] = var[j] = 0;
+        mean[j] = a->outer > 0 ? (double)(F(sum)(x + j * a->inner, near) / (T)near) : 0;
+    }
     for (int64_t o = 0; o < a->outer; o += runs) {
         int64_t e = a->outer - o < runs ? a->outer : o + runs;
         for (int64_t i = 0; i < a->inner; i += NORM_CHUNK) {
             int64_t len = a->inner - i < NORM_CHUNK ? a->inner - i : NORM_CHUNK;
-            F(vec) s[NORM_BLOCK], q[NORM_BLOCK], rest[NORM_BLOCK];
+            const int64_t ahead = norm_ahead(a, runs, o, i);
+            F(vec) q[NORM_BLOCK], rest[NORM_BLOCK];
             double m = (double)(len * (e - o));
-            for (int64_t j = 0; j < w; j++) s[j] = q[j] = rest[j] = (F(vec)){0};
-            for (int64_t r = o; r < e; r++)
-                for (int64_t j = 0; j < w; j++) s[j] += F(sum_lanes)(x + r * stride + j * a->inner + i, len);
-            for (int64_t j = 0; j < w; j++) s[j] = F(splat)(F(total)(s[j]) / (T)m);
+            for (int64_t j = 0; j < w; j++) q[j] = rest[j] = (F(vec)){0};
             for (int64_t r = o; r < e; r++)
                 for (int64_t j = 0; j < w; j++)
-                    q[j] += F(square_lanes)(x + r * stride + j * a->inner + i, s[j], len, rest + j);
+                    q[j] += F(square_lanes)(x + r * stride + j * a->inner + i, F(splat)((T)mean[j]), len, rest + j,
+                                              ahead);
             for (int64_t j = 0; j < w; j++) {
-                double off = (double)F(total)(rest[j]) / m;
-                norm_join(n + j, mean + j, var + j, m, (double)s[j][0] + off, (double)F(total)(q[j]) - m * off * off);
+                T at = (T)mean[j];
+                double off = (double)F(total)(rest[j]) / m, m2 = (double)F(total)(q[j]) - m * off * off;
+                if (!(m * off * off <= m2)) {
+                    at = (T)((double)at + off);
+                    q[j] = rest[j] = (F(vec)){0};
+                    for (int64_t r = o; r < e; r++)
+                        q[j] += F(square_lanes)(x + r * stride + j * a->inner + i, F(splat)(at), len, rest + j, 0);
+                    off = (double)F(total)(rest[j]) / m;
+                    m2 = (double)F(total)(q[j]) - m * off * off;
+                }
+                if (n[j] > 0) norm_join(n + j, mean + j, var + j, m, (double)at + off, m2);
+                else { n[j] = m; mean[j] = (double)at + off; var[j] = m2; }
             }
         }
     }
@@ -153,15 +164,6 @@ static void F(affine_row)(const batch_norm_args *a, const T *x, const T *z, T *y
                           const T *b) { const int stream = 0; AFFINE_CASES_(1) }
 #undef AFFINE_CASES_
 
-/* Do stores to `out` go past the caches? Not where the lines are there already. */
-INLINE int F(streams)(const batch_norm_args *a, const mxl_call *call, int out, int inputs)
-{
-    const mxl_tensor *y = call->out + out;
-    int fresh = y->data && y->size * (int64_t)sizeof(T) >= STREAM_BYTES && a->inner * (int64_t)sizeof(T) >= 1024;
-    for (int i = 0; i < inputs; i++) fresh &= call->in[i].data != y->data;
-    return fresh;
-}
-
 static void F(forward)(const mxl_call *call, int64_t begin, int64_t end)
 {
     batch_norm_args own = *(const batch_norm_args *)call->args, *a = &own;
@@ -171,7 +173,7 @@ static void F(forward)(const mxl_call *call, int64_t begin, int64_t end)
     const mxl_tensor *moving = call->in + 3 + (a->residual != 0);
     const T *moving_mean = moving[0].data, *moving_var = moving[1].data;
     T *y = call->out[0].data, *mean = call->out[1].data, *inv_std = call->out[2].data;
-    const int batch = norm_by_batch(call), runs = a->inner > 1, stream = F(streams)(a, call, 0, 4);
+    const int batch = norm_by_batch(call), runs = a->inner > 1, stream = norm_long(a, sizeof(T)) && F(streams)(call, 4);
     int64_t width = norm_width((const batch_norm_args *)call->args, !batch), blocks = (a->channels + width - 1) / width;
     for (int64_t u = begin; u < end; u++) {
         int64_t c = u % blocks * width, w = a->channels - c < width ? a->channels - c : width;
@@ -194,7 +196,7 @@ static void F(forward)(const mxl_call *call, int64_t begin, int64_t end)
             if (inv_std && o0 == 0) inv_std[c + j] = r;
         }
         if (!y) continue;
-        for (int64_t o = o0; o < o1; o++) {
+        for (int64_t o = o1 - 1; o >= o0; o--) {    /* what was read last is still in the cache */
             int64_t at = (o * a->channels + c) * a->inner;
             if (!runs) { F(affine_row)(a, x + at, z ? z + at : 0, y + at, w, mu, k, b); continue; }
             for (int64_t j = 0; j < w; j++, at += a->inner)
@@ -210,12 +212,15 @@ INLINE F(vec) F(gate)(F(vec) dy, F(vec) y)
     return (F(vec))(((F(ints))dy & (F(ints))(y > 0)) | ((F(ints))y & (F(ints))(y != y)));
 }
 
-/* Lane by lane, sums over a run of dy and, in *q, of dy * (x - mu). */
-INLINE F(vec) F(gradient_lanes)(const T *dy, const T *x, const T *y, int64_t n, F(vec) mu, F(vec) *q, int masked)
+/* Lane by lane, sums over a run of dy and, in *q, of dy * (x - mu). Meanwhile comes what lies `ahead` elements on. */
+INLINE F(vec) F(gradient_lanes)(const T *dy, const T *x, const T *y, int64_t n, F(vec) mu, F(vec) *q, int masked,
+                                int64_t ahead)
 {
     F(vec) a = {0}, b = {0}, c = {0}, d = {0}, none = {0};
     int64_t i = 0;
     for (; i + 2 * LANES <= n; i += 2 * LANES) {
+        F(fetch)(dy, i, ahead);
+        F(fetch)(x, i, ahead);
         F(vec) u = F(load)(dy + i), v = F(load)(dy + i + LANES);
         if (masked) { u = F(gate)(u, F(load)(y + i)); v = F(gate)(v, F(load)(y + i + LANES)); }
         a += u;
@@ -250,12 +255,13 @@ INLINE void F(run_sums)(const batch_norm_args *a, const T *dy, const T *x, const
         int64_t e = a->outer - o < runs ? a->outer : o + runs;
         for (int64_t i = 0; i < a->inner; i += NORM_CHUNK) {
             int64_t len = a->inner - i < NORM_CHUNK ? a->inner - i : NORM_CHUNK;
+            const int64_t ahead = norm_ahead(a, runs, o, i);
             F(vec) u[NORM_BLOCK], v[NORM_BLOCK];
             for (int64_t j = 0; j < w; j++) u[j] = v[j] = (F(vec)){0};
             for (int64_t r = o; r < e; r++)
                 for (int64_t j = 0; j < w; j++) {
                     int64_t at = r * stride + (c + j) * a->inner + i;
-                    u[j] += F(gradient_lanes)(dy + at, x + at, y + at, len, F(splat)(mean[j]), v + j, masked);
+                    u[j] += F(gradient_lanes)(dy + at, x + at, y + at, len, F(splat)(mean[j]), v + j, masked, ahead);
                 }
             for (int64_t j = 0; j < w; j++) { s[j] += F(total)(u[j]); q[j] += F(total)(v[j]); }
         }
@@ -342,7 +348,7 @@ static void F(backward)(const mxl_call *call, int64_t begin, int64_t end)
     T *dm = call->n_out > 3 ? call->out[3].data : 0;
     double count = (double)a->outer * (double)a->inner, keep = a->momentum;
     const int batch = norm_by_batch(call) && count > 0, runs = a->inner > 1, masked = a->masked != 0;
-    const int stream = F(streams)(a, call, 0, masked ? 6 : 2);
+    const int stream = norm_long(a, sizeof(T)) && F(streams)(call, masked ? 6 : 2);
     int64_t width = norm_width((const batch_norm_args *)call->args, 0);
     for (int64_t u = begin; u < end; u++) {
         int64_t c = u * width, w = a->channels - c < width ? a->channels - c : width;
@@ -371,7 +377,7 @@ static void F(backward)(const mxl_call *call, int64_t begin, int64_t end)
             }
         }
         if (!dx && !dm) continue;
-        for (int64_t o = 0; o < a->outer; o++) {
+        for (int64_t o = a->outer - 1; o >= 0; o--) {       /* what was read last is still in the cache */
             int64_t at = (o * a->channels + c) * a->inner;
             if (!runs) {
                 F(spread_row)(dy + at, x + at, y + at, dx ? dx + at : 0, dm ? dm + at : 0, w, mu, k, k1, k2, masked);

@@ -16,6 +16,7 @@ extern const norm_table mxl_norm_base, mxl_norm_avx2, mxl_norm_avx512;
 #define NORM_COLUMNS 32         /* channels of a unit where inner is 1 */
 #define NORM_WIDE 256           /* most channels taken at a time */
 #define NORM_CHUNK 2048         /* elements summed in T before double takes over */
+#define NORM_NEAR 32            /* elements whose mean stands for a channel's until that is known */
 #define NORM_ROWS 16
 #define NORM_RUN 1024           /* neighbouring channels are taken together up to this many elements of a sample */
 #define NORM_BLOCK 16           /* but no more than this many */
@@ -35,6 +36,16 @@ static inline int64_t norm_width(const batch_norm_args *a, int given)
     if (a->inner <= 1) return NORM_COLUMNS;
     return given ? norm_clamp(NORM_TILE / a->inner, NORM_WIDE) : norm_clamp(NORM_RUN / a->inner, NORM_BLOCK);
 }
+
+/* From a chunk at row o, element i of its run, how far it is to the next one; 0 where it is the last. */
+static inline int64_t norm_ahead(const batch_norm_args *a, int64_t runs, int64_t o, int64_t i)
+{
+    if (i + NORM_CHUNK < a->inner) return NORM_CHUNK;
+    return o + runs < a->outer ? runs * a->channels * a->inner - i : 0;
+}
+
+/* Are runs long enough to be written past the caches? */
+static inline int norm_long(const batch_norm_args *a, int64_t itemsize) { return a->inner * itemsize >= 1024; }
 
 #define NORM_SAMPLES 8          /* samples of such a unit */
 static inline int64_t norm_units(const batch_norm_args *a, int given)

@@ -8,7 +8,7 @@
 #include "vmath.h"
 #include "reduce_ops.h"
 
-enum { WIDTH = 512, CHUNK = 4096, TILE = 8192, PLAIN = 0, MEAN, ROOT };
+enum { WIDTH = 512, COLUMNS = 4096, CHUNK = 4096, TILE = 8192, PLAIN = 0, MEAN, ROOT };
 /* Groups of neighbouring axes; kept and reduced ones alternate. */
 typedef struct { int64_t ndim, dims[MXL_MAXDIM], reduced[MXL_MAXDIM], parts; } ReduceArgs;
 typedef struct { int64_t outer, length, inner; } ArgArgs;
@@ -122,7 +122,7 @@ static void take_rows(const plan *p, int64_t at, int64_t stride, int64_t count, 
             }
         }
 }
-/* `rows` rows of n <= WIDTH values, `stride` apart, into n */
+/* `rows` rows of n values, `stride` apart, into n */
 static void take_cols(const plan *p, int64_t at, int64_t stride, int64_t rows, int64_t n, cell *acc)
 {
     const mxl_tensor *x = p->c->in;
@@ -135,15 +135,18 @@ static void take_cols(const plan *p, int64_t at, int64_t stride, int64_t rows, i
         return;
     }
     union { float f[WIDTH]; int64_t i[WIDTH]; } t;
-    for (int64_t r = 0; r < rows; r++, at += stride) {
-        if (p->whole) {
-            mxl_load_i64(x->dtype, x->data, at, n, t.i);
-            WHOLE(for (int64_t j = 0; j < n; j++) acc[j].i = whole_step(op, acc[j].i, t.i[j]));
-        } else {
-            mxl_load_f32(x->dtype, x->data, at, n, t.f);
-            p->t->cols_f32[p->op](t.f, n, 1, n, &acc->d);
+    for (int64_t r = 0; r < rows; r++, at += stride)
+        for (int64_t col = 0; col < n; col += WIDTH) {
+            const int64_t m = n - col < WIDTH ? n - col : WIDTH;
+            cell *a = acc + col;
+            if (p->whole) {
+                mxl_load_i64(x->dtype, x->data, at + col, m, t.i);
+                WHOLE(for (int64_t j = 0; j < m; j++) a[j].i = whole_step(op, a[j].i, t.i[j]));
+            } else {
+                mxl_load_f32(x->dtype, x->data, at + col, m, t.f);
+                p->t->cols_f32[p->op](t.f, m, 1, m, &a->d);
+            }
         }
-    }
 }
 
 /* One part of one task: a result, or a tile of neighbouring results. */
@@ -151,7 +154,7 @@ static void reduce_task(const plan *p, int64_t task, int64_t part)
 {
     const ReduceArgs *g = (const ReduceArgs *)p->c->args;
     int64_t from = part * p->units / p->parts, to = (part + 1) * p->units / p->parts;
-    cell acc[WIDTH];
+    cell acc[COLUMNS];
     /* a tile of neighbouring results: of the kept group that is last (columns) or last but one (rows) */
     const int64_t k = p->tiles == 1 ? task : task / p->tiles, col = p->tiles == 1 ? 0 : task % p->tiles * p->tile;
     const int64_t n = p->across - col < p->tile ? p->across - col : p->tile, out = k * p->across + col;
@@ -199,7 +202,7 @@ static int reduce(mxl_call *c, int op, int post)
     if (c->out->size == 0) return MXL_OK;
     p.chunks = p.row ? (p.width + CHUNK - 1) / CHUNK : 1;
     p.across = !p.row ? p.width : p.last ? g->dims[p.last - 1] : 1;
-    p.tile = !p.row ? WIDTH : p.width >= TILE ? 1 : p.width * WIDTH <= TILE ? WIDTH : TILE / p.width;
+    p.tile = !p.row ? COLUMNS : p.width >= TILE ? 1 : p.width * WIDTH <= TILE ? WIDTH : TILE / p.width;
     p.tiles = (p.across + p.tile - 1) / p.tile;
     p.units = p.count == 0 ? 0 : p.row ? rows * p.chunks : p.last ? rows : 0;
     p.tasks = (p.row ? p.outer / (p.across ? p.across : 1) : p.outer) * p.tiles;
@@ -226,13 +229,15 @@ static int reduce(mxl_call *c, int op, int post)
         for (int64_t j = 0; j < jobs; j++) reduce_task(&p, j / p.parts, j % p.parts);
         mxl_leave(mxl_rt, nt);
     }
-    if (p.parts > 1) {
-        cell *w = (cell *)c->work;
-        for (int64_t i = 0; i < c->out->size; i++) {
-            cell a = w[i];
-            for (int64_t k = 1; k < p.parts; k++) a = merged(&p, a, w[k * c->out->size + i]);
-            finish(&p, &a, i, 1);
+    if (p.parts > 1) {                                  /* the parts of each result are joined in order */
+        cell *w = (cell *)c->work, *row = w;
+        const int64_t n = c->out->size;
+        for (int64_t k = 1; k < p.parts; k++) {
+            row += n;
+            if (!p.whole && op == MXL_R_sum) for (int64_t i = 0; i < n; i++) w[i].d += row[i].d;
+            else for (int64_t i = 0; i < n; i++) w[i] = merged(&p, w[i], row[i]);
         }
+        finish(&p, w, 0, n);
     }
     return MXL_OK;
 }

@@ -6,6 +6,7 @@
 #define MXL_ROWVEC_H
 #include <stdint.h>
 #include <string.h>
+#include "mxl.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -90,6 +91,36 @@ INLINE void F(stream)(T *p, F(vec) v)
     F(store)(p, v);
 #endif
 }
+/* A vector's elements: all of them, or the first n of them (zero in the other lanes). `how` is a constant. */
+enum { F(WHOLE), F(STREAM), F(PART) };
+INLINE F(vec) F(get)(const T *p, int64_t n, int how)
+{
+    return how == F(PART) ? F(load_part)(p, n, (F(vec)){0}) : F(load)(p);
+}
+INLINE void F(set)(T *p, F(vec) v, int64_t n, int how)
+{
+    if (how == F(STREAM)) F(stream)(p, v);
+    else if (how == F(PART)) F(store_part)(p, n, v);
+    else F(store)(p, v);
+}
+/* Runs STEP(n, how) for i from 0 to n. Where `past`, the vectors that start on a boundary at y go past the caches. */
+#define ALONG(y, n, past, STEP) { \
+    int64_t i = 0, head_ = (past) ? (int64_t)(-(uintptr_t)(y) % VECTOR_BYTES / sizeof(T)) : 0; \
+    if (head_ > (n)) head_ = (n); \
+    if (head_) { STEP(head_, F(PART)) i = head_; } \
+    if (past) for (; i + LANES <= (n); i += LANES) { STEP(LANES, F(STREAM)) } \
+    for (; i + LANES <= (n); i += LANES) { STEP(LANES, F(WHOLE)) } \
+    if (i < (n)) { STEP((n) - i, F(PART)) } \
+}
+/* Do stores to the first output go past the caches? Not where the lines are there already, from one of the inputs. */
+INLINE int F(streams)(const mxl_call *call, int inputs)
+{
+    const mxl_tensor *y = call->out;
+    int fresh = y->data && y->size * (int64_t)sizeof(T) >= STREAM_BYTES && (uintptr_t)y->data % sizeof(T) == 0;
+    for (int i = 0; i < inputs; i++) fresh &= call->in[i].data != y->data;
+    return fresh;
+}
+
 /* a > b ? a : b and a < b ? a : b in every lane: b where either is NaN. */
 #if VECTOR_BYTES == 64 && defined(__AVX512F__)
 #define EITHER_(op, a, b) (sizeof(T) == 4 ? (F(vec))_mm512_##op##_ps((__m512)(a), (__m512)(b)) \
