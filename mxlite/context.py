@@ -1,6 +1,6 @@
 """Devices: ``mx.cpu()``, ``mx.gpu(1)``, and the default device of a ``with`` block."""
 from ._core.context import Context, current_context
-from ._core.context import check_usable as _check_usable
+from ._core.context import gpu_backend as _gpu_backend
 
 __all__ = ["Context", "cpu", "cpu_pinned", "gpu", "gpu_memory_info", "num_gpus", "current_context"]
 
@@ -21,10 +21,11 @@ def gpu(device_id=0):
 
 
 def num_gpus():
-    """How many GPUs can be used: 0, this version of mxlite has no GPU backend."""
-    return 0
+    """How many GPUs can be used: 0 without CuPy, without a driver, or without a device. Imports CuPy."""
+    return _gpu_backend().count()
 
 
 def gpu_memory_info(device_id=0):
-    """(free, total) bytes of a GPU. Raises MXNetError where there is none."""
-    return _check_usable(gpu(device_id))
+    """(free, total) bytes of a GPU; what waits in the pool of arrays counts as free. MXNetError where there is none of
+    that number, saying what is missing."""
+    return _gpu_backend().memory_info(device_id)

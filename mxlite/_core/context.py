@@ -1,5 +1,6 @@
 """Devices. A Context is interned: equal contexts are one object, so comparing costs nothing."""
 import threading
+from importlib import import_module
 
 from .errors import MXNetError
 
@@ -51,15 +52,16 @@ class Context:
     def empty_cache(self):
         """Give cached free memory of this device back to the system."""
         if self.device_type == "gpu":
-            raise MXNetError(gpu_reason(self))
+            gpu_backend().empty_cache(self.device_id)
+            return
         from .storage import empty_cache
         empty_cache()
 
 
-def gpu_reason(ctx):
-    """Why `ctx` cannot be used, and what to do about it."""
-    return (f"{ctx} cannot be used: this version of mxlite has no GPU backend. "
-            f"Use mx.cpu(), or mx.gpu() if mx.context.num_gpus() else mx.cpu().")
+def gpu_backend():
+    """The GPU backend's module. It stands on top of this package and is asked for by name, when a GPU is wanted: until
+    then nothing of CuPy is imported."""
+    return import_module("mxlite.gpu")
 
 
 def as_context(ctx):
@@ -75,11 +77,14 @@ def as_context(ctx):
 
 
 def check_usable(ctx):
-    """`ctx` itself, or MXNetError where this build cannot use it."""
+    """`ctx` itself, or MXNetError where this machine cannot use it: which of CuPy, driver and device is missing."""
     if not isinstance(ctx, Context):
         raise TypeError(f"ctx must be a Context such as mx.cpu(), got {type(ctx).__name__} {ctx!r}")
     if ctx.device_typeid == 2:
-        raise MXNetError(gpu_reason(ctx))
+        gpu_backend().check(ctx.device_id)
+        from . import storage
+        if not hasattr(storage, "device_storage"):
+            raise MXNetError(f"{ctx} cannot be used: the compiled part of this mxlite has no arrays on devices")
     return ctx
 
 

@@ -1,0 +1,194 @@
+"""One GPU: its stream, its memory, its copies, its kernels.
+
+Everything that mxlite does on a device runs on one stream of it, so it happens in the order in which it was asked for.
+The stream does not wait for CUDA's default stream; :meth:`Device.after` and :meth:`Device.before` put it in order with
+another one, such as CuPy's current stream.
+"""
+import ctypes
+import threading
+from contextlib import contextmanager
+
+from .arena import view_at
+from .cuda import Kernel, Kernels
+from .graph import Capture
+
+CHUNK, CHUNKS = 4 << 20, 2      # bytes of a piece of pinned memory, and how many take turns
+
+
+class Staging:
+    """Pinned host memory that copies go through, a piece at a time: the device reads one while the host fills another,
+    and the host's array may be written again as soon as the call is back."""
+
+    def __init__(self, device):
+        self.device, self.pieces, self.turn, self.lock = device, [], 0, threading.Lock()
+
+    def _piece(self):
+        """(address, event) of the next piece, free to be used."""
+        cuda = self.device.xp.cuda
+        if len(self.pieces) < CHUNKS:
+            self.pieces.append((cuda.alloc_pinned_memory(CHUNK), cuda.Event(disable_timing=True)))
+            self.turn = len(self.pieces) - 1
+        else:
+            self.turn = (self.turn + 1) % CHUNKS
+            self.pieces[self.turn][1].synchronize()
+        memory, event = self.pieces[self.turn]
+        return memory.ptr, event
+
+    def upload(self, target, source, nbytes):
+        """Copy `nbytes` from host address `source` to device address `target`."""
+        device, runtime = self.device, self.device.xp.cuda.runtime
+        with self.lock, device.use():
+            for at in range(0, nbytes, CHUNK):
+                n = min(CHUNK, nbytes - at)
+                piece, event = self._piece()
+                ctypes.memmove(piece, source + at, n)
+                runtime.memcpyAsync(target + at, piece, n, runtime.memcpyHostToDevice, device.stream.ptr)
+                event.record(device.stream)
+
+    def download(self, target, source, nbytes):
+        """Copy `nbytes` from device address `source` to host address `target`, which has them on return."""
+        device, runtime, waiting = self.device, self.device.xp.cuda.runtime, []
+
+        def finish():
+            piece, event, to, n = waiting.pop(0)
+            event.synchronize()
+            ctypes.memmove(to, piece, n)
+        with self.lock, device.use():
+            for at in range(0, nbytes, CHUNK):
+                n = min(CHUNK, nbytes - at)
+                if len(waiting) == CHUNKS:
+                    finish()
+                piece, event = self._piece()
+                runtime.memcpyAsync(piece, source + at, n, runtime.memcpyDeviceToHost, device.stream.ptr)
+                event.record(device.stream)
+                waiting.append((piece, event, target + at, n))
+            while waiting:
+                finish()
+
+
+class Device:
+    """GPU number `index` under `xp`, which is CuPy."""
+
+    def __init__(self, index, xp):
+        self.index, self.xp = index, xp
+        with xp.cuda.Device(index) as own:
+            self.stream = xp.cuda.Stream(non_blocking=True)
+            capability = str(own.compute_capability)
+            self.name = _name(xp, index)
+        self.arch, self.capability = f"sm_{capability}", int(capability)
+        self.kernels, self.staging, self.libraries = Kernels(xp, self.arch), Staging(self), {}
+        self.checks = []            # functions that raise what an earlier program met, called where the host waits
+
+    def __repr__(self):
+        return f"Device({self.index}, {self.name!r}, {self.arch})"
+
+    @contextmanager
+    def use(self):
+        """This device and its stream are CuPy's current ones inside."""
+        with self.xp.cuda.Device(self.index), self.stream:
+            yield self
+
+    # -- memory -----------------------------------------------------------------------------------------------------
+
+    def alloc(self, nbytes):
+        """Memory of at least `nbytes` bytes, aligned to 256, from CuPy's pool; ``.ptr`` is its address, and it goes
+        back when the object does."""
+        with self.use():
+            return self.xp.cuda.alloc(max(int(nbytes), 1))
+
+    def fill(self, address, byte, nbytes):
+        if nbytes:
+            with self.use():
+                self.xp.cuda.runtime.memsetAsync(address, byte, nbytes, self.stream.ptr)
+
+    def view(self, address, shape, dtype, owner=None, strides=None):
+        """An array of CuPy over memory of this device; see :func:`~mxlite.gpu.arena.view_at`."""
+        return view_at(self.xp, address, shape, dtype, owner, strides, self.index)
+
+    def upload(self, target, source, nbytes):
+        """Host to device, through pinned memory. The host's memory may be written again at once."""
+        if nbytes:
+            self.staging.upload(target, source, nbytes)
+
+    def download(self, target, source, nbytes):
+        """Device to host, complete on return."""
+        if nbytes:
+            self.staging.download(target, source, nbytes)
+        self.raise_failures()
+
+    def set_small(self, target, data):
+        """Write a few bytes: pageable memory of that size, CUDA copies away before the call returns."""
+        runtime = self.xp.cuda.runtime
+        keep = ctypes.create_string_buffer(data, len(data))
+        runtime.memcpyAsync(target, ctypes.addressof(keep), len(data), runtime.memcpyHostToDevice, self.stream.ptr)
+
+    def copy(self, target, source, nbytes):
+        """Within this device, in stream order."""
+        if nbytes:
+            runtime = self.xp.cuda.runtime
+            runtime.memcpyAsync(target, source, nbytes, runtime.memcpyDeviceToDevice, self.stream.ptr)
+
+    def copy_from(self, other, target, source, nbytes):
+        """From memory of the device `other`, behind what that one was asked for until now. `other` then waits for the
+        copy before it writes there again."""
+        if not nbytes:
+            return
+        if other is self:
+            return self.copy(target, source, nbytes)
+        self.after(other.stream, other)
+        with self.use():
+            self.xp.cuda.runtime.memcpyPeerAsync(target, self.index, source, other.index, nbytes, self.stream.ptr)
+        self.before(other.stream)
+
+    # -- order ------------------------------------------------------------------------------------------------------
+
+    def after(self, stream, owner=None):
+        """What comes next on this device waits for what `stream` (of the device `owner`) was given so far."""
+        with (owner or self).use():
+            event = self.xp.cuda.Event(disable_timing=True)
+            event.record(stream)
+        self.stream.wait_event(event)
+
+    def before(self, stream):
+        """What comes next on `stream` waits for what this device was given so far."""
+        with self.use():
+            event = self.xp.cuda.Event(disable_timing=True)
+            event.record(self.stream)
+        stream.wait_event(event)
+
+    def synchronize(self):
+        """Wait until the device has done what it was asked for. Raises what a program met on the way."""
+        self.stream.synchronize()
+        self.raise_failures()
+
+    def raise_failures(self):
+        for check in self.checks:
+            check()
+
+    # -- work -------------------------------------------------------------------------------------------------------
+
+    def kernel(self, launch):
+        """A :class:`~mxlite.gpu.launch.Launch` ready to run."""
+        with self.use():
+            return Kernel(self.kernels, launch)
+
+    def launches_for(self, draft):
+        """How each row of a draft runs here; see :func:`mxlite.gpu.resolve.launches_for`."""
+        from .program import launches_for
+        with self.use():
+            return launches_for(draft, self)
+
+    def lower(self, draft, plan, launches, arenas):
+        """(program, address by entry) of a planned draft; see :func:`mxlite.gpu.program.lower`."""
+        from .program import lower
+        with self.use():
+            return lower(draft, plan, launches, arenas, self)
+
+    def capture(self, run):
+        """A CUDA graph of what ``run(stream)`` starts."""
+        return Capture(self, run)
+
+
+def _name(xp, index):
+    name = xp.cuda.runtime.getDeviceProperties(index)["name"]
+    return name.decode() if isinstance(name, bytes) else str(name)

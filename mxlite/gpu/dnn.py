@@ -1,0 +1,297 @@
+"""Convolutions by cuDNN's graph interface (package nvidia-cudnn-frontend, imported as ``cudnn``).
+
+A graph is built once for a geometry, and executed on any addresses: tensors have numbers, not names. Dimensions are
+always in the order N, C, *X; the layout is the strides. What comes out must not depend on chance, so engines that add
+in any order are left out; float32 leaves out tensor cores unless TF32 is allowed.
+"""
+import threading
+import time
+from math import prod
+
+from .._core.dtypes import ITEMSIZE
+from ..ops import settings
+from . import _libs
+from .arena import align, channels_last, row_major
+from .families.epilogue import epilogue
+from .libraries import Call, LibraryPlan
+from .lt import tf32
+
+TYPES = {"float32": "FLOAT", "float64": "DOUBLE", "float16": "HALF", "bfloat16": "BFLOAT16"}
+X, W, Y, BIAS, RESIDUAL = 1, 2, 3, 4, 5         # numbers of tensors
+WORKSPACE_LIMIT = 128 << 20
+KEEP_FROM = 0.1                 # seconds of building, from which on a plan is kept on disk
+DNN_ALIGNMENT = 16
+PLAIN = {"act": 0, "lo": 0.0, "hi": 0.0, "bias": 0, "residual": 0, "prepared": 0}
+
+
+class Geometry:
+    """A convolution as cuDNN sees it: two spatial axes where the third is not used."""
+
+    __slots__ = ("x", "w", "y", "pad", "stride", "dilation", "last")
+
+    def __init__(self, a, last=(False, False, False)):
+        """`a`: arguments of the CPU's kernel; `last`: whether data, weight and output have their channels last."""
+        axes = slice(0 if a["kernel"][0] > 1 or a["src"][0] > 1 or a["dst"][0] > 1 else 1, 3)
+        self.x = (a["batch"], a["channels"], *a["src"][axes])
+        self.w = (a["filters"], a["channels"] // a["groups"], *a["kernel"][axes])
+        self.y = (a["batch"], a["filters"], *a["dst"][axes])
+        self.pad, self.stride, self.dilation = (tuple(a[k][axes]) for k in ("pad", "stride", "dilate"))
+        self.last = tuple(map(bool, last))
+
+    def strides(self, k):
+        return (channels_last if self.last[k] else row_major)((self.x, self.w, self.y)[k])
+
+    def after(self):
+        """Zeros behind the data along each axis: as many as in front, where that gives as many outputs as there are
+        (``(x + before + after - span) // stride + 1``); else what the last window reaches."""
+        out = []
+        for x, k, y, p, s, d in zip(self.x[2:], self.w[2:], self.y[2:], self.pad, self.stride, self.dilation):
+            span = d * (k - 1) + 1
+            out.append(p if (x + 2 * p - span) // s + 1 == y else (y - 1) * s + span - x - p)
+        return tuple(out)
+
+    def key(self):
+        return tuple(getattr(self, k) for k in self.__slots__)
+
+
+class Spec:
+    """What a graph computes: `kind` (``"forward"``, ``"dgrad"``, ``"wgrad"``), dtype, geometry, and of what stands
+    behind the product: bias, residual, relu."""
+
+    __slots__ = ("kind", "dtype", "geometry", "bias", "residual", "relu", "fast", "winograd")
+
+    def __init__(self, kind, dtype, geometry, bias=False, residual=False, relu=False):
+        self.kind, self.dtype, self.geometry = kind, dtype, geometry
+        self.bias, self.residual, self.relu = bool(bias), bool(residual), bool(relu)
+        self.fast, self.winograd = dtype == "float32" and tf32(), bool(settings.winograd)
+
+    def key(self):
+        return (self.kind, self.dtype, self.geometry.key(), self.bias, self.residual, self.relu, self.fast,
+                self.winograd)
+
+    def plain(self):
+        """The same with nothing behind the product."""
+        return Spec(self.kind, self.dtype, self.geometry)
+
+
+class Dnn:
+    """cuDNN on one device. `cudnn` is the frontend's module."""
+
+    def __init__(self, cudnn, device, disk=None):
+        self.cudnn, self.device, self.graphs, self.lock = cudnn, device, {}, threading.Lock()
+        self.disk = _libs.disk() if disk is None else disk
+        self.refused = {}               # key of a spec -> why cuDNN has no plan for it
+        with device.use():
+            self.handle = cudnn.create_handle()
+            cudnn.set_stream(handle=self.handle, stream=device.stream.ptr)
+
+    def graph(self, spec):
+        """(graph, bytes of workspace), or None where cuDNN has no plan for it (``refused`` says why)."""
+        key = spec.key()
+        with self.lock:
+            if key not in self.graphs:
+                self.graphs[key] = self._build(spec)
+            return self.graphs[key]
+
+    def disk_key(self, spec):
+        """What a plan depends on: the graph, both versions of cuDNN, the device."""
+        return repr((spec.key(), self.cudnn.backend_version(), self.cudnn.__version__, self.device.name,
+                     self.device.arch))
+
+    def _build(self, spec):
+        kept = self.disk.get("cudnn", self.disk_key(spec))
+        with self.device.use():
+            if kept is not None:
+                found = self._restore(spec, kept)
+                if found is not None:
+                    return found
+            begin = time.perf_counter()
+            for limit in (WORKSPACE_LIMIT, None):
+                try:
+                    graph = self._plan(spec, limit)
+                except Exception as e:  # the frontend's exceptions have no base of their own in every version
+                    if not self._means_no_plan(e):
+                        raise
+                    self.refused[spec.key()] = str(e).strip().split("\n")[0]
+                    continue
+                if time.perf_counter() - begin > KEEP_FROM:
+                    self._keep(spec, graph)
+                return graph, int(graph.get_workspace_size())
+        return None
+
+    def _means_no_plan(self, error):
+        named = getattr(self.cudnn, "cudnnGraphNotSupportedError", None)
+        return (named is not None and isinstance(error, named)) or isinstance(error, RuntimeError) \
+            or type(error).__module__.startswith("cudnn")
+
+    def _plan(self, spec, limit):
+        cudnn, graph = self.cudnn, self._describe(spec)
+        graph.validate()
+        graph.build_operation_graph()
+        graph.create_execution_plans([cudnn.heur_mode.A, cudnn.heur_mode.FALLBACK])
+        notes = ["NONDETERMINISTIC"]
+        if spec.dtype == "float32" and not spec.fast:
+            notes += ["TENSOR_CORE", "DOWN_CONVERT_INPUTS"]
+        if spec.dtype != "float64":
+            notes += ["REDUCED_PRECISION_REDUCTION"]
+        if not spec.winograd:
+            notes += ["WINOGRAD", "WINOGRAD_TILE_4x4", "WINOGRAD_TILE_6x6", "WINOGRAD_TILE_13x13"]
+        graph.deselect_numeric_notes([getattr(cudnn.numerical_note, n) for n in notes
+                                      if hasattr(cudnn.numerical_note, n)])
+        if limit is not None:
+            graph.deselect_workspace_greater_than(limit)
+        graph.check_support()
+        graph.build_plans()
+        return graph
+
+    def _describe(self, spec):
+        """The graph of a spec, with numbered tensors."""
+        cudnn, g = self.cudnn, spec.geometry
+        io = getattr(cudnn.data_type, TYPES[spec.dtype])
+        wide = cudnn.data_type.DOUBLE if spec.dtype == "float64" else cudnn.data_type.FLOAT
+        graph = cudnn.pygraph(io_data_type=io, intermediate_data_type=wide, compute_data_type=wide, handle=self.handle)
+        shapes = g.x, g.w, g.y
+
+        def tensor(number, k):
+            return graph.tensor(name=f"t{number}", dim=list(shapes[k]), stride=list(g.strides(k)), data_type=io,
+                                uid=number)
+        window = dict(pre_padding=list(g.pad), post_padding=list(g.after()), stride=list(g.stride),
+                      dilation=list(g.dilation))
+        result = {"forward": 2, "dgrad": 0, "wgrad": 1}[spec.kind]
+        if spec.kind == "forward":
+            out = graph.conv_fprop(image=tensor(X, 0), weight=tensor(W, 1), **window)
+        elif spec.kind == "dgrad":
+            out = graph.conv_dgrad(loss=tensor(Y, 2), filter=tensor(W, 1), **window)
+        else:
+            out = graph.conv_wgrad(image=tensor(X, 0), loss=tensor(Y, 2), **window)
+        shape, strides = list(shapes[result]), list(g.strides(result))
+        if spec.residual or spec.bias or spec.relu:
+            out.set_dim(shape).set_stride(strides)
+        # In this order, and with the bias in the dtype of the data, cuDNN has engines that need not be compiled.
+        if spec.residual:
+            out = graph.add(a=out, b=graph.tensor(name="residual", dim=shape, stride=strides, data_type=io,
+                                                  uid=RESIDUAL))
+        if spec.bias:
+            flat = [1, shape[1]] + [1] * (len(shape) - 2)
+            out = graph.add(a=out, b=graph.tensor(name="bias", dim=flat, stride=[shape[1], 1, *[shape[1]] * len(
+                shape[2:])], data_type=io, uid=BIAS))
+        if spec.relu:
+            out = graph.relu(input=out)
+        out.set_output(True).set_dim(shape).set_stride(strides).set_data_type(io)
+        out.set_uid((Y, X, W)[("forward", "dgrad", "wgrad").index(spec.kind)])
+        return graph
+
+    def _keep(self, spec, graph):
+        """On disk, where this engine can be; not all can."""
+        try:
+            data = bytes(graph.serialize())
+        except Exception:       # "serialization is not supported" comes as several types
+            return
+        self.disk.put("cudnn", self.disk_key(spec), data)
+
+    def _restore(self, spec, data):
+        cudnn = self.cudnn
+        graph = cudnn.pygraph(handle=self.handle)
+        try:
+            graph.deserialize(self.handle, list(data))
+        except Exception:       # of another build of the library: made anew
+            return None
+        return graph, int(graph.get_workspace_size())
+
+    def call(self, spec, built, addresses, work):
+        """A :class:`Call` of a graph on `addresses`, a dict by tensor number."""
+        (graph, _), handle = built, self.handle
+        execute, pack = graph.execute, dict(addresses)
+
+        def run(stream):
+            execute(pack, work, handle=handle)
+        g = spec.geometry
+        return Call(run, f"conv {spec.kind} {'x'.join(map(str, g.w))}", graph)
+
+
+def library(device):
+    """The :class:`Dnn` of a device, made on first use. Raises Missing."""
+    if "dnn" not in device.libraries:
+        _libs.path("cudnn")             # before the frontend looks for it; and NVRTC before that
+        try:
+            import cudnn
+        except ImportError as e:
+            raise _libs.Missing(f"the package nvidia-cudnn-frontend cannot be imported ({e}); "
+                                f"`pip install mxlite[gpu]` brings it") from None
+        device.libraries["dnn"] = Dnn(cudnn, device)
+    return device.libraries["dnn"]
+
+
+def _aligned(*tensors):
+    return not any(t.address % DNN_ALIGNMENT for t in tensors)
+
+
+def _last(context, count):
+    """(data, weight, output have channels last) from the context; by default none has."""
+    return (context or {}).get("channels_last", (False,) * count)
+
+
+def _product(device, kind, args, tensors, out, more, context):
+    """The plan of a product and what stands behind it. `tensors`: {number: tensor} of its factors."""
+    a = {**PLAIN, **args}
+    if a["prepared"] or any(t.dtype != out.dtype for t in (*tensors.values(), *more)) or out.dtype not in TYPES:
+        return None
+    if not out.address or out.size == 0:
+        return LibraryPlan("cuDNN", lambda work: [])
+    if any(t.size == 0 for t in tensors.values()):
+        return _of_nothing(device, a, out) if not more and not a["act"] else None
+    if not _aligned(*tensors.values(), out, *more):
+        return None
+    dnn, geometry = library(device), Geometry(a, _last(context, 3))
+    number = (Y, X, W)[("forward", "dgrad", "wgrad").index(kind)]
+    bias = more[0].address if a["bias"] else 0
+    residual = more[a["bias"]].address if a["residual"] else 0
+    relu, clips = a["act"] == 1, a["act"] == 2
+    given = {n: t.address for n, t in tensors.items()}
+    if kind == "forward" and not clips:
+        spec = Spec(kind, out.dtype, geometry, bias, residual, relu)
+        built = dnn.graph(spec)
+        if built is not None:
+            pack = {**given, number: out.address, **({BIAS: bias} if bias else {}),
+                    **({RESIDUAL: residual} if residual else {})}
+            return LibraryPlan("cuDNN", lambda work: [dnn.call(spec, built, pack, work)], built[1])
+    spec = Spec(kind, out.dtype, geometry)
+    built = dnn.graph(spec)
+    if built is None:
+        return None
+    behind = bool(bias or residual or a["act"])
+    # The residual may be the result's own memory: the product then waits in the workspace.
+    scratch = align(out.size * ITEMSIZE[out.dtype]) if residual else 0
+
+    def launches(work):
+        at = work if residual else out.address
+        calls = [dnn.call(spec, built, {**given, number: at}, work + scratch)]
+        if behind:
+            channels = a["filters"] if kind == "forward" else a["channels"]
+            inner = 1 if geometry.last[2 if kind == "forward" else 0] else prod(out.shape[2:])
+            calls.append(epilogue(out.dtype, at, out.address, out.size, channels, inner, bias, residual, a["act"],
+                                  a["lo"], a["hi"]))
+        return calls
+    return LibraryPlan("cuDNN", launches, scratch + built[1])
+
+
+def _of_nothing(device, args, out):
+    """A sum over no elements is 0."""
+    def run(stream):
+        device.fill(out.address, 0, out.size * ITEMSIZE[out.dtype])
+    return LibraryPlan("cuDNN", lambda work: [Call(run, "zero")])
+
+
+def forward(device, args, ins, outs, context=None):
+    """``conv.forward``: data, weight, [bias], [residual]."""
+    return _product(device, "forward", args, {X: ins[0], W: ins[1]}, outs[0], ins[2:], context)
+
+
+def dgrad(device, args, ins, outs, context=None):
+    """``conv.dgrad``, which is deconvolution too: dy, weight, [bias], [residual]."""
+    return _product(device, "dgrad", args, {Y: ins[0], W: ins[1]}, outs[0], ins[2:], context)
+
+
+def wgrad(device, args, ins, outs, context=None):
+    """``conv.wgrad``: dy, data. The result has the data's dtype; cuDNN has no wider one."""
+    return _product(device, "wgrad", args, {Y: ins[0], X: ins[1]}, outs[0], ins[2:], context)
