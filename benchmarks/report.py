@@ -96,7 +96,7 @@ def markdown(result, families):
     """The table for a page of documentation."""
     for name, module, rows in with_totals(result, families):
         peers = [p for p in PEERS if any(p in ratios(r) for r in rows)]
-        print(f"\n### {module.__doc__.splitlines()[0].rstrip('.')}: `compare.py {name}`\n")
+        print(f"\n### `compare.py {name}`\n\n{module.__doc__.splitlines()[0]}\n")
         print("| work | mxlite | " + "".join(f"{TITLES[p]} | ratio | " for p in peers) + "goal | |")
         print("|---|---|" + "---|---|" * len(peers) + "---|---|")
         for row in rows:
