@@ -42,6 +42,7 @@ def arguments(argv=None):
     parser.add_argument("--results", default=os.path.join(HERE, "results"), help="folder for JSON and chart")
     parser.add_argument("--update", action="store_true", help="keep the rows of results/compare.json not run now")
     parser.add_argument("--show", action="store_true", help="print results/compare.json, and run nothing")
+    parser.add_argument("--markdown", action="store_true", help="the same as tables of Markdown")
     options = parser.parse_args(argv)
     options.rounds = options.rounds or (3 if options.quick else 7)
     options.budget = options.budget or (0.008 if options.quick else 0.03)
@@ -126,8 +127,8 @@ def main(argv=None):
               f"{', '.join(COMPETITORS)}", file=sys.stderr)
         return 2
     path = os.path.join(options.results, "compare.json")
-    if options.show:
-        report.show(report.load(path), families)
+    if options.show or options.markdown:
+        (report.markdown if options.markdown else report.show)(report.load(path), families)
         return 0
     names, left_out = [], {}
     for name in options.only.split(","):

@@ -92,6 +92,29 @@ def line(row):
     print(text.rstrip(), flush=True)
 
 
+def markdown(result, families):
+    """The table for a page of documentation."""
+    for name, module, rows in with_totals(result, families):
+        peers = [p for p in PEERS if any(p in ratios(r) for r in rows)]
+        print(f"\n### `compare.py {name}`\n\n{module.__doc__.splitlines()[0]}\n")
+        print("| work | mxlite | " + "".join(f"{TITLES[p]} | ratio | " for p in peers) + "goal | |")
+        print("|---|---|" + "---|---|" * len(peers) + "---|---|")
+        for row in rows:
+            found, made, unit = row["best"] if "best" in row else best(row), ratios(row), row.get("unit", "s")
+            if "mxlite" not in found:
+                continue
+            mean = row.get("kind") == "mean"
+            cells = [row["name"], "" if mean else quantity(found["mxlite"][0], unit)]
+            for p in peers:
+                cells += [quantity(found[p][0], unit) if p in found and not mean else "",
+                          f"{made[p]:.2f}" if p in made else ""]
+            names = {"best": "all", **TITLES}
+            cells.append(", ".join(f"{names.get(k, k)} {v:.3g}" for k, v in row["goal"].items())
+                         + (f" ({made['lower']:.3f})" if "lower" in made else ""))
+            notes = ["**short**" if verdict(row) == "short" else "", "disturbed" if row.get("disturbed") else ""]
+            print("| " + " | ".join([*cells, ", ".join(filter(None, notes))]) + " |")
+
+
 def totals(module, rows):
     """Rows over rows, of those totals whose rows are all there."""
     have = {r["name"]: best(r) for r in rows}

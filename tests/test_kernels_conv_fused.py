@@ -193,6 +193,7 @@ def test_bfloat16():
                                           ((1, 3, 30, 31), dict(kernel=(7, 7), stride=(2, 2), pad=(3, 3),
                                                                 num_filter=9)),
                                           ((2, 8, 1, 1), dict(kernel=(1, 1), num_filter=1)),
+                                          ((400, 3, 8, 9), dict(kernel=(1, 2), num_filter=16)),
                                           ((3, 41, 13, 11), dict(kernel=(1, 1), num_filter=9)),
                                           ((17, 27, 12, 12), dict(kernel=(1, 1), num_filter=5)),
                                           ((2, 9, 25, 31), dict(kernel=(1, 1), stride=(2, 2), num_filter=7)),

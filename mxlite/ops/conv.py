@@ -131,7 +131,7 @@ def winograd_workspace(kind, p, x, w, y, itemsize, threads):
 # The limits of conv_tiles.h, conv_columns.h and conv_real.h.
 TILE_BYTES, TILE_SPARE, TAP_BYTES = 24576, 1024, 16 + 64 + 8
 COLUMNS_BYTES, PARTS, PARTS_BYTES, CHUNK_BYTES, CHUNK, PIECE_BYTES = 1 << 20, 8, 1 << 20, 1 << 22, 2048, 16
-LONG_RUN = 128
+COLUMNS_SHARE, LONG_RUN = 1 << 18, 128
 
 
 def few(p, w):
@@ -186,9 +186,10 @@ def plain_dgrad_workspace(p, dy, w, x, itemsize, threads):
     rim = 2 * size(x[2:]) >= 3 * pixels * size(Geometry(p).stride)
     image = channels * groups * taps * pixels * itemsize
     if (channels <= 4 or rim) and filters >= 16 and not few(p, w) and image <= COLUMNS_BYTES:
-        images = min(x[0], max(1, COLUMNS_BYTES // max(image, 1)))
-        product = block_bytes(channels * taps, images * pixels, filters, itemsize, threads, groups)
-        whole = max(whole, ceil_to(images * image, 64) + product)
+        columns = max(1, COLUMNS_SHARE // max(image, 1)) * image
+        block = min(filters, BLOCK_K_BYTES // itemsize) * itemsize
+        packed = ceil_to(groups * ceil_to(channels * taps, 8) * filters * itemsize, 64)
+        whole = max(whole, packed + max(1, threads) * (ceil_to(columns, 64) + ceil_to(8 * block, 64) + BLOCK_N * block))
     return whole
 
 

@@ -95,7 +95,8 @@ static void ENG(col2im)(mxl_runtime *rt, const mxl_call *c, const conv_args *g)
 
 #ifndef MXL_CONV_THIN
 #define MXL_CONV_THIN
-enum { THIN_CHANNELS = 4, THIN_FILTERS = 16, COLUMNS_BYTES = 1 << 20 };
+enum { THIN_CHANNELS = 4, THIN_FILTERS = 16, COLUMNS_BYTES = 1 << 20,
+       COLUMNS_SHARE = 1 << 18 };       /* of a bunch of images; ops/conv.py: the same numbers */
 #endif
 
 static int64_t ENG(columns_of_image)(const conv_args *g)
@@ -120,42 +121,68 @@ static void ENG(a_columns)(const ENG(job) *d, int64_t b, REAL *dst, int64_t m0, 
         for (int i = 0; i < MR; i++) dst[i] = i < rows ? p[i] : 0;
 }
 
-static void ENG(thin_dgrad)(mxl_runtime *rt, const mxl_call *c, const conv_args *g)
+/* Images n0 .. n0 + images through `cols`, on `threads` threads. */
+static void ENG(thin_images)(mxl_runtime *rt, const mxl_call *c, const conv_args *g, const REAL *packed, char *work,
+                             int64_t n0, int64_t images, int threads)
 {
     const int64_t f = g->filters / g->groups, taps = g->kernel[0] * g->kernel[1] * g->kernel[2];
-    const int64_t rows = g->channels / g->groups * taps;
+    const int64_t rows = g->channels / g->groups * taps, image = ENG(columns_of_image)(g);
     const int64_t in = g->src[0] * g->src[1] * g->src[2], pixels = g->dst[0] * g->dst[1] * g->dst[2];
-    const int64_t image = ENG(columns_of_image)(g);
-    const int64_t images = least(g->batch, most(1, COLUMNS_BYTES / (int64_t)sizeof(REAL) / most(image, 1)));
+    const int64_t planes = images * g->channels;
     const REAL *bias = CONV_BIAS(c, g);
-    REAL *cols = c->work;
-    char *work = (char *)c->work + ceil_to(images * image * (int64_t)sizeof(REAL), 64);
-    for (int64_t n0 = 0; n0 < g->batch; n0 += images) {
-        const int64_t planes = least(images, g->batch - n0) * g->channels;
-        ENG(conv_ctx) x = {.src = (const REAL *)c->in[0].data + n0 * g->filters * pixels, .group = f * pixels, .g = g,
-                           .out_image = image};
-        x.v.cs = pixels;
-        x.v.is = g->filters * pixels;
-        for (int i = 0; i < 3; i++) x.v.src[i] = x.v.out[i] = g->dst[i], x.v.step[i] = x.v.taps[i] = 1;
-        view_finish(&x.v, 1);
-        ENG(job) d = {.m = rows, .n = planes / g->channels * pixels, .k = f, .batch = g->groups,
-                      .pack_a = ENG(a_columns), .pack_b = ENG(b_pixels), .place = ENG(place_pixels), .c = cols,
-                      .ldc = pixels, .c_batch = rows * pixels, .ctx = &x, .a = c->in[1].data, .lda = rows,
-                      .a_batch = f * rows, .work = work};
-        ENG(run)(&d, rt, c->threads);
-        REAL *dx = (REAL *)c->out[0].data + n0 * g->channels * in;
-        const int nt = mxl_enter(rt, c->threads, planes * (image / g->channels + in), MXL_GRAIN);
+    REAL *cols = (REAL *)work, *dx = (REAL *)c->out[0].data + n0 * g->channels * in;
+    ENG(conv_ctx) x = {.src = (const REAL *)c->in[0].data + n0 * g->filters * pixels, .group = f * pixels, .g = g,
+                       .out_image = image};
+    x.v.cs = pixels;
+    x.v.is = g->filters * pixels;
+    for (int i = 0; i < 3; i++) x.v.src[i] = x.v.out[i] = g->dst[i], x.v.step[i] = x.v.taps[i] = 1;
+    view_finish(&x.v, 1);
+    ENG(job) d = {.m = rows, .n = images * pixels, .k = f, .batch = g->groups, .packed_a = packed,
+                  .pack_b = ENG(b_pixels), .place = ENG(place_pixels), .c = cols, .ldc = pixels,
+                  .c_batch = rows * pixels, .ctx = &x,
+                  .work = work + ceil_to(images * image * (int64_t)sizeof(REAL), 64)};
+    ENG(run)(&d, rt, threads);
+    const int nt = mxl_enter(rt, threads, planes * (image / g->channels + in), MXL_GRAIN);
 #define ADD_PLANE(t) ENG(add_columns)(g, cols + (t) * (image / g->channels), dx + (t) * in, \
                                       bias ? bias[(t) % g->channels] : 0)
-        if (nt == 1) {
-            for (int64_t t = 0; t < planes; t++) ADD_PLANE(t);
-        } else {
+    if (nt == 1) {
+        for (int64_t t = 0; t < planes; t++) ADD_PLANE(t);
+    } else {
 #ifdef _OPENMP
 #pragma omp parallel for schedule(dynamic, 1) num_threads(nt)
-            for (int64_t t = 0; t < planes; t++) ADD_PLANE(t);
+        for (int64_t t = 0; t < planes; t++) ADD_PLANE(t);
 #endif
-        }
-#undef ADD_PLANE
-        mxl_leave(rt, nt);
     }
+#undef ADD_PLANE
+    mxl_leave(rt, nt);
+}
+
+/* A few images at a time, each by one thread: what the product makes is gathered while it is in that one's cache. */
+static void ENG(thin_dgrad)(mxl_runtime *rt, const mxl_call *c, const conv_args *g)
+{
+    const int64_t f = g->filters / g->groups, image = ENG(columns_of_image)(g);
+    const int64_t rows = g->channels / g->groups * g->kernel[0] * g->kernel[1] * g->kernel[2];
+    const int64_t images = most(1, COLUMNS_SHARE / (int64_t)sizeof(REAL) / most(image, 1));
+    const int64_t bunches = ceil_div(g->batch, images);
+    ENG(job) d = {.m = rows, .n = 1, .k = f, .batch = g->groups, .pack_a = ENG(a_columns), .a = c->in[1].data,
+                  .lda = rows, .a_batch = f * rows};
+    REAL *packed = c->work;
+    ENG(pack_whole_a)(&d, packed, rt, c->threads);
+    char *work = (char *)c->work + ceil_to(ENG(packed_a_size)(&d) * d.batch * (int64_t)sizeof(REAL), 64);
+    const int nt = bunches < 2 ? 1 : mxl_enter(rt, c->threads, g->batch * image * f, 4 * MXL_GRAIN);
+#define BUNCH(i, room, threads) ENG(thin_images)(rt, c, g, packed, room, (i) * images, \
+                                                 least(images, g->batch - (i) * images), threads)
+    if (nt == 1) {
+        for (int64_t i = 0; i < bunches; i++) BUNCH(i, work, c->threads);
+    } else {
+#ifdef _OPENMP
+        const int64_t block = ENG(block_of_k)(f) * (int64_t)sizeof(REAL);
+        const int64_t each = ceil_to(images * image * (int64_t)sizeof(REAL), 64) + ceil_to(MR * block, 64)
+                             + ceil_to(BLOCK_N * block, 64);
+#pragma omp parallel for schedule(dynamic, 1) num_threads(nt)
+        for (int64_t i = 0; i < bunches; i++) BUNCH(i, work + omp_get_thread_num() * each, 1);
+#endif
+    }
+#undef BUNCH
+    if (nt > 1) mxl_leave(rt, nt);
 }

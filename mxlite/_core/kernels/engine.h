@@ -346,7 +346,7 @@ static int64_t ENG(pieces)(int64_t panels, int64_t vectors, int64_t rows, int64_
     for (int64_t i = 1; i <= most_pieces; i++) {
         const int64_t task = ceil_div(rows, i) * MR + pack;
         const int64_t all = ceil_div(((panels - 1) * NV + vectors) * i * task, nt);
-        const int64_t time = most(all, ceil_div((panels - 1) * i, nt) * NV * task);
+        const int64_t time = most(most(all, vectors * task), ceil_div((panels - 1) * i, nt) * NV * task);
         if (time < best) best = time, found = i;
     }
     return found;
