@@ -45,8 +45,8 @@ def gpu(device_id: int = 0) -> Context:
 
 
 def gpu_memory_info(device_id: int = 0) -> tuple[int, int]:
-    """(free, total) bytes of a GPU."""
+    """(free, total) bytes of a GPU; what waits in the pool of arrays counts as free."""
 
 
 def num_gpus() -> int:
-    """How many GPUs can be used: 0, this version of mxlite has no GPU backend."""
+    """How many GPUs can be used: 0 without CuPy, without a driver, or without a device."""

@@ -55,7 +55,10 @@ def there(name):
 @cache
 def include_folders():
     """Folders of CUDA's own headers (``cuda_fp16.h``), for NVRTC."""
-    from cuda.pathfinder import find_nvidia_header_directory
+    try:
+        from cuda.pathfinder import find_nvidia_header_directory
+    except ImportError as e:
+        raise Missing(f"CUDA's headers cannot be looked for: {e}; `pip install mxlite[gpu]`") from None
     folder = find_nvidia_header_directory("cudart")
     if folder is None:
         raise Missing("CUDA's headers (cuda_fp16.h) are not there; `pip install mxlite[gpu]` brings them "
