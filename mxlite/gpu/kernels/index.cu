@@ -3,21 +3,7 @@
 //
 // A tensor is (outer, rows, inner); tuple k of the indices (m, count) names a row by its position in `dims`. A tuple
 // out of range reads and writes nothing but *error; gathers put zeros.
-#include "places.cuh"
-#ifdef WIDE
-typedef WideDivisor D;
-typedef int64_t I;
-#else
-typedef Divisor D;
-typedef uint32_t I;
-#endif
-template <int N> struct unit_of;
-template <> struct unit_of<1> { typedef uint8_t type; };
-template <> struct unit_of<2> { typedef uint16_t type; };
-template <> struct unit_of<4> { typedef uint32_t type; };
-template <> struct unit_of<8> { typedef uint64_t type; };
-template <> struct unit_of<16> { typedef uint4 type; };
-typedef unit_of<UNIT>::type U;
+#include "units.cuh"
 
 struct Rows { int64_t m, count, mode, dims[8]; };
 enum { CLIP, WRAP, RAISE, NEGATIVE };

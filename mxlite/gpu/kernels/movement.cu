@@ -1,20 +1,6 @@
 // Copies by size alone. Defined from outside: UNIT (bytes that travel together: 1, 2, 4, 8 or 16), for `choose` CUNIT
 // (of the condition) and V, and WIDE where positions need 64 bits.
-#include "places.cuh"
-#ifdef WIDE
-typedef WideDivisor D;
-typedef int64_t I;
-#else
-typedef Divisor D;
-typedef uint32_t I;
-#endif
-template <int N> struct unit_of;
-template <> struct unit_of<1> { typedef uint8_t type; };
-template <> struct unit_of<2> { typedef uint16_t type; };
-template <> struct unit_of<4> { typedef uint32_t type; };
-template <> struct unit_of<8> { typedef uint64_t type; };
-template <> struct unit_of<16> { typedef uint4 type; };
-typedef unit_of<UNIT>::type U;
+#include "units.cuh"
 
 // Two strides an axis, the fastest axis first; families/movement.py packs it.
 struct Box { int64_t n, from, to; D dims[16]; int64_t src[16], dst[16]; };

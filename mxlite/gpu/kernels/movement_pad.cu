@@ -1,13 +1,6 @@
 // The gradient of padding by copies of elements: each one gathers, in the order of the bordered array, what its copies
 // got. Defined from outside: TYPE, and WIDE where positions need 64 bits.
-#include "places.cuh"
-#ifdef WIDE
-typedef WideDivisor D;
-typedef int64_t I;
-#else
-typedef Divisor D;
-typedef uint32_t I;
-#endif
+#include "units.cuh"
 typedef TYPE T;
 typedef computing<T>::type C;
 enum { PAD_EDGE = 1, PAD_REFLECT };
