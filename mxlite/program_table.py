@@ -33,6 +33,8 @@ def table(bound, mode=None):
         launch = lowered.launches[row]
         if row not in ran:
             how = "nothing (view)"
+        elif hasattr(launch, "how"):            # on a device
+            how = launch.how
         elif launch.kernel is None:
             how = "reference (NumPy)"
         else:
@@ -66,6 +68,9 @@ def table(bound, mode=None):
         rows = [(*r[:4], *r[5:]) for r in rows]     # one context needs no column
     widths = [max(len(r[c]) for r in rows) for c in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(w) for cell, w in zip(r, widths)).rstrip() for r in rows]
+    if hasattr(lowered.program, "explain"):
+        halves = (0, lowered.program.boundary), (lowered.program.boundary, lowered.program.n)
+        lines += [line for begin, end in halves for line in lowered.program.explain(begin, end)]
     m = bound.memory_plan(mode)
     lines.append(f"arena {m['arena']} bytes: entries {m['entries']}, workspace {m['workspace']}; outputs "
                  f"{m['outputs']}; planned {m['planned']} (lower bound {m['lower_bound']}); arguments "

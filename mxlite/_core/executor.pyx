@@ -12,6 +12,7 @@ from . import ndarray as _nd
 from .dtypes import ITEMSIZE
 from .errors import MXNetError
 from .cells import recognise
+from .context import gpu_backend
 from .draft import Draft
 from .fuse import rewrite
 from .gradient import gradient, prune
@@ -218,20 +219,35 @@ class Bound:
 
     def _lower(self, mode, every_entry=None):
         draft, head_grads, arenas = self.draft(mode, every_entry)
+        device = self._device()
         if every_entry is None:
-            rewrite(draft)
+            rewrite(draft, on_cpu=device is None)
         out = Lowered()
         out.draft, out.mode, out.head_grads = draft, mode, head_grads
         out.watch, out.cached_bytes = self._make_cache(draft)
         out.moved = [draft.pinned[e] for e in sorted(draft.moving) if e in draft.pinned]
         places = None if draft.contexts is None else [arenas.index(c) for c in draft.contexts]
-        launches = launches_for(draft)
+        launches = launches_for(draft) if device is None else device.launches_for(draft)
         workspaces = [launches[row].work if row in launches else 0 for row in draft.rows]
         out.launches = launches
         out.plan = plan(draft, nbytes_of(draft.shapes, draft.dtypes), workspaces, places=places)
         chunks = [self.arena.reserve(size["arena_bytes"], context) for size, context in zip(out.plan.arenas, arenas)]
-        out.program, out.addresses = lower(draft, out.plan, launches, chunks, places)
+        if device is None:
+            out.program, out.addresses = lower(draft, out.plan, launches, chunks, places)
+        else:
+            out.program, out.addresses = device.lower(draft, out.plan, launches, chunks)
         return out
+
+    def _device(self):
+        """The device that the programs run on, None for the CPU. MXNetError for a graph spread over GPUs."""
+        contexts = {self.context} if self.home is None else {self.context, *self.home.values()}
+        on_gpu = [c for c in contexts if c.device_type == "gpu"]
+        if not on_gpu:
+            return None
+        if len(contexts) > 1:
+            raise MXNetError(f"group2ctx cannot spread a graph over {', '.join(sorted(map(str, contexts)))}: a program "
+                             f"runs on one GPU, or on CPU contexts; Module(context=[...]) uses several GPUs")
+        return gpu_backend().get_device(on_gpu[0].device_id)
 
     def _make_cache(self, draft):
         """Memory of its own for what other rows read of what the rows of ``draft.once`` make; the :class:`Watch` over

@@ -16,10 +16,13 @@ PASSES = (          # (option that turns it off, pass)
 )
 
 
-def rewrite(draft):
-    """Run the passes whose option is on."""
+CPU_PASSES = (prepare_weights,)     # for the CPU's kernels alone: a device's libraries pack for themselves
+
+
+def rewrite(draft, on_cpu=True):
+    """Run the passes whose option is on, and that the processor has a use for."""
     for option, run in PASSES:
-        if getattr(settings, option):
+        if getattr(settings, option) and (on_cpu or run not in CPU_PASSES):
             run(draft)
             if draft.gone:
                 draft.sweep()

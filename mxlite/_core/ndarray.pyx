@@ -11,8 +11,9 @@ from libc.string cimport memcmp, memcpy, memset
 from mxlite._core.abi cimport *
 from mxlite._core.storage cimport Storage, foreign_storage, new_storage
 from . import dtypes as _dtypes
-from .context import CPU as _CPU
+from .context import CPU as _CPU, gpu_backend
 from .errors import MXNetError
+from .storage import device_storage
 
 cdef extern from *:
     """
@@ -151,16 +152,28 @@ cdef NDArrayBase new_array(int ndim, const int64_t* shape, int dtype, object con
             raise MemoryError("the array's size overflows 64 bits")
         size *= shape[i]
     a.t.size = size
-    a.storage = new_storage(size * ITEMSIZE[dtype])
+    a.storage = storage_on(size * ITEMSIZE[dtype], context)
     a.t.data = a.storage.data
     a.context = context
     return a
 
 
+cdef Storage storage_on(int64_t nbytes, object context):
+    """Memory where arrays of `context` lie."""
+    if context.device_typeid == 2:
+        return <Storage>device_storage(nbytes, context)
+    return new_storage(nbytes)
+
+
+cdef object device_of(NDArrayBase a):
+    """The device that `a` lies on; None for the host."""
+    return gpu_backend().get_device(a.context.device_id) if a.context.device_typeid == 2 else None
+
+
 cdef NDArrayBase array_like(const mxl_tensor* like, object context):
     """An uninitialised array of the shape and dtype of a tensor whose size is known to be possible."""
     cdef NDArrayBase a = make()
-    a.storage = new_storage(like.size * ITEMSIZE[like.dtype])
+    a.storage = storage_on(like.size * ITEMSIZE[like.dtype], context)
     a.t = like[0]
     a.t.data = a.storage.data
     a.context = context
@@ -332,7 +345,18 @@ cdef class NDArrayBase:
         """Overwrite this array with `other`'s elements: equal shape, dtype converted where it differs."""
         if self.shape != other.shape:
             raise MXNetError(f"cannot copy an array of shape {other.shape} into one of shape {self.shape}")
-        if self.t.dtype == other.t.dtype:
+        here, there = device_of(self), device_of(other)
+        if here is not None or there is not None:
+            if self.t.dtype != other.t.dtype:       # converted where it lies, then moved
+                raise MXNetError(f"copying {other.dtype_name} on {other.context} into {self.dtype_name} on "
+                                 f"{self.context} needs a cast in front: x.astype({self.dtype_name!r})")
+            if there is None:
+                here.upload(<size_t>self.t.data, <size_t>other.t.data, self.nbytes())
+            elif here is None:
+                there.download(<size_t>self.t.data, <size_t>other.t.data, self.nbytes())
+            else:
+                here.copy_from(there, <size_t>self.t.data, <size_t>other.t.data, self.nbytes())
+        elif self.t.dtype == other.t.dtype:
             memcpy(self.t.data, other.t.data, self.nbytes())
         else:
             from .convert import convert
@@ -352,7 +376,11 @@ cdef class NDArrayBase:
 
     def fill_zero(self):
         """Set all bytes to zero."""
-        memset(self.t.data, 0, self.nbytes())
+        here = device_of(self)
+        if here is None:
+            memset(self.t.data, 0, self.nbytes())
+        else:
+            here.fill(<size_t>self.t.data, 0, self.nbytes())
         self.storage.version += 1
 
     def overlaps(self, NDArrayBase other not None):

@@ -11,6 +11,8 @@ HELP = {
     "prepare": "at inference, weights are packed or transformed once and kept until somebody writes into them",
     "unroll": "unrolled recurrent cells are recognised: one kernel for a cell's gates, one matrix product for the "
               "steps of a sequence",
+    "tf32": "on a GPU, products and convolutions of float32 round their factors to 10 bits of fraction (TF32), which "
+            "its tensor cores multiply several times as fast; off (the default): float32",
 }
 on_change = []          # called after an option was set: what was planned before is void
 _changes = 0

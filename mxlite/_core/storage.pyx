@@ -145,6 +145,15 @@ cdef Storage foreign_storage(void* data, int64_t nbytes, object owner):
     return s
 
 
+def device_storage(int64_t nbytes, context):
+    """Uninitialised memory on a GPU, from its own pool."""
+    from .context import gpu_backend
+    memory = gpu_backend().get_device(context.device_id).alloc(nbytes)
+    cdef Storage s = foreign_storage(<void*><size_t>memory.ptr, nbytes, memory)
+    s.exported = False          # nobody but mxlite writes there
+    return s
+
+
 def empty_cache():
     """Give the pool's free blocks back to the system."""
     global cached_bytes

@@ -10,8 +10,9 @@ fuse = True
 fold = True
 prepare = True
 unroll = True
+tf32 = False
 
 for _name in filter(None, os.environ.get("MXLITE_OFF", "").replace(" ", "").split(",")):
     if not isinstance(globals().get(_name), bool):
-        raise ValueError(f"MXLITE_OFF={_name!r} is no option: winograd, fuse, fold, prepare and unroll are")
+        raise ValueError(f"MXLITE_OFF={_name!r} is no option: winograd, fuse, fold, prepare, unroll and tf32 are")
     globals()[_name] = False
