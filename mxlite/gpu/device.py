@@ -178,6 +178,11 @@ class Device:
             event.record(self.stream)
         stream.wait_event(event)
 
+    def before_number(self, stream):
+        """`before`, for a stream of somebody else's by its number."""
+        with self.use():
+            self.before(self.xp.cuda.ExternalStream(stream))
+
     def synchronize(self):
         """Wait until the device has done what it was asked for. Raises what a program met on the way."""
         self.stream.synchronize()
