@@ -109,8 +109,8 @@ def markdown(result):
         lines += ["**Next to no work, to prove the program: these figures say nothing about speed.**", ""]
     lines += ["`python benchmarks/gpu.py` wrote this. Medians of rounds in turns, each the time between two events",
               "on the device around many steps. TF32 is on in rows of that name alone, in all libraries;",
-              "float16 and bfloat16 are the dtype of data and weights. Ratios: their time over ours, the best setting of",
-              "each.", ""]
+              "float16 and bfloat16 are the dtype of data and weights. Ratios: their time over ours, of each the best",
+              "setting.", ""]
     timed = [r for r in rows if kinds[r["name"]] in ("training", "inference", "latency")]
     if timed:
         lines += [*table(timed, result), ""]
