@@ -52,6 +52,7 @@ class amp_multicast(Op):
     inputs = "*data"
     params = dict(num_outputs=Param(T.integer, help="how many inputs and outputs", low=1, high=MOST),
                   cast_narrow=Param(T.boolean, False, "cast to the narrowest dtype"))
+    gpu = "amp.multicast"
     samples = (S((2, 3), (4,), num_outputs=2), S((2,), num_outputs=1, cast_narrow=True))
 
     def outputs(p):
@@ -101,6 +102,7 @@ def _finite(xp, xs):
 class all_finite(Op):
     """[1] where every element of `data` is finite, else [0]; float32. Floating-point data."""
     params = INIT
+    gpu = "amp.all_finite"
     samples = (S((2, 3)), S((0,)))
 
     def infer(p, ins, outs):
@@ -122,6 +124,7 @@ class multi_all_finite(Op):
     """[1] where every element of all inputs is finite, else [0]; float32. Floating-point data."""
     inputs = "*data"
     params = dict(num_arrays=Param(T.integer, 1, "how many inputs", low=1, high=MOST), **INIT)
+    gpu = "amp.all_finite"
     samples = (S((2, 3), (4,), num_arrays=2), S((2,)))
 
     def infer(p, ins, outs):
@@ -143,6 +146,7 @@ class multi_sum_sq(Op):
     No gradient."""
     inputs = "*data"
     params = dict(num_arrays=Param(T.integer, help="how many inputs", low=1, high=MOST))
+    gpu = "amp.sum_sq"
     samples = (S((2, 3), (4,), num_arrays=2), S((2, 0), num_arrays=1))
 
     def infer(p, ins, outs):

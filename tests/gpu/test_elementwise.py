@@ -203,3 +203,17 @@ def test_wide_indices_agree(monkeypatch):
     monkeypatch.setattr(codegen, "_text", lambda *a: text(*a[:-1], True))
     check.check("broadcast_add", [numbers((3, 1, 4, 1), "float32"), numbers((1, 5, 1, 6), "float32")], {})
     check.check("broadcast_add", [numbers((3, 5), "float32"), numbers((5,), "float32")], {})
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16", "int8"])
+def test_sums_of_more_terms_than_a_kernel_takes(dtype):
+    """In order, rounded once; also where the result takes over the memory of the last term."""
+    rng = np.random.default_rng(3)
+    for n in (64, 65, 127, 128, 200):
+        xs = [check.wrap(np.round(rng.normal(size=(3, 5)) * 8), dtype) for _ in range(n)]
+        total = check.wide(xs[0]).astype("float32" if dtype in ("float32", "float16", "bfloat16") else dtype)
+        for x in xs[1:]:
+            total = total + check.wide(x).astype(total.dtype)
+        want = [check.wrap(total, dtype)]
+        check.same(check.on_gpu("add_n", xs, {})[0], want, 0)
+        check.same(check.on_gpu("add_n", xs, {}, into={0: n - 1})[0], want, 0)

@@ -8,7 +8,7 @@ from ..codegen import ONE, PERIODIC, Input, nest_of, segment
 from ..launch import FLOATS, Plan, Tensor
 
 HALVES = ("float16", "bfloat16")
-MOST_TERMS = 64                 # of add_n: more become too long a kernel
+MOST_TERMS = 64                 # of a kernel of add_n: more become too long a one
 
 
 def computing_of(dtype):
@@ -74,15 +74,31 @@ def cast(name, args, ins, outs, scalars):
 
 
 def add_n(name, args, ins, outs, scalars):
-    """Terms are added in their order, and rounded to the dtype once."""
-    if len(ins) > MOST_TERMS:
-        return None
+    """Terms are added in their order, and rounded to the dtype once; more than a kernel takes go on from a sum in the
+    workspace."""
+    y, computing = outs[0], computing_of(outs[0].dtype)
+    if len(ins) <= MOST_TERMS:
+        return _sum([Input(x) for x in ins], y, computing)
+    # The result's memory may be that of a term which is still to come.
+    wide = "float32" if y.dtype in HALVES else y.dtype
+
+    def launches(work):
+        so_far = Tensor(y.shape, wide, work)
+        out = _sum([Input(x) for x in ins[:MOST_TERMS]], so_far, computing).launches(0)
+        for at in range(MOST_TERMS, len(ins), MOST_TERMS - 1):
+            more = [Input(so_far), *map(Input, ins[at:at + MOST_TERMS - 1])]
+            out = out + _sum(more, y if at + MOST_TERMS - 1 >= len(ins) else so_far, computing).launches(0)
+        return out
+    return Plan(launches, Tensor(y.shape, wide, 0).nbytes) if y.address and y.size else Plan([])
+
+
+def _sum(inputs, y, computing):
     add = formulas.table()[1]["add"]
     steps, at = [], 0
-    for k in range(1, len(ins)):
+    for k in range(1, len(inputs)):
         steps.append((add, [at, k], []))
-        at = len(ins) + k - 1
-    return segment([Input(x) for x in ins], outs, steps, [at], computing_of(outs[0].dtype))
+        at = len(inputs) + k - 1
+    return segment(inputs, [y], steps, [at], computing)
 
 
 def prelu(name, args, ins, outs, scalars):
