@@ -62,7 +62,7 @@ class _random_uniform(Op):
     hint = "random_uniform"
     infer = _infer(check_uniform)
     random = True
-    cpu = _kernel("random.uniform")
+    cpu, gpu = _kernel("random.uniform"), "random.uniform"
     dynamic = "low high"
     samples = (S(shape=(3, 5)), _sample(shape=(7,), low=-2.0, high=3.0), _sample(shape=(4, 2), dtype="float64"),
                S(shape=(0,)), S(shape=(531,)))
@@ -91,7 +91,7 @@ class _random_normal(Op):
     hint = "random_normal"
     infer = _infer(check_normal)
     random = True
-    cpu = _kernel("random.normal")
+    cpu, gpu = _kernel("random.normal"), "random.normal"
     dynamic = "loc scale"
     samples = (S(shape=(3, 5)), S(shape=(7,), loc=-2.0, scale=3.0), _sample(shape=(5, 3), dtype="float64"),
                S(shape=(0,)), S(shape=(531,)))
