@@ -107,6 +107,14 @@ class DataParallelExecutorGroup:
         self._params = shared_group._params if shared_group else none
         self._grads = shared_group._grads if shared_group else [{} for _ in contexts]
         self._aux = shared_group._aux if shared_group else [{} for _ in contexts]
+        # On a GPU parameters lie side by side, and so do gradients: a list of regions a device, alike on all of them.
+        self._param_regions = shared_group._param_regions if shared_group else [[] for _ in contexts]
+        self._grad_regions = shared_group._grad_regions if shared_group else [[] for _ in contexts]
+        self._on_gpu = any([context.device_type == "gpu" for context in contexts])
+        if self._on_gpu and len({context for context in contexts if context.device_type == "gpu"}) != len(contexts):
+            raise MXNetError(f"a Module runs on GPUs that are all different, or on CPU contexts, not on {contexts}")
+        self.kvstore = None             # which way gradients are summed over GPUs
+        self._communicator = self._device_update = None
         self._bounds = OrderedDict()
         self._now = None
         self._monitors = []
@@ -192,6 +200,8 @@ class DataParallelExecutorGroup:
             return table[name]
 
         params, inputs, args, grads = set(self.param_names), {}, {}, {}
+        if self._on_gpu:
+            self._lay_out(k, [part for part in zip(self.arg_names, arg_shapes, arg_types) if part[0] in params])
         for name, shape, dtype in zip(self.arg_names, arg_shapes, arg_types):
             args[name] = array(self._params[k] if name in params else inputs, name, shape, dtype)
             if self.grad_req[name] != "null":
@@ -203,6 +213,17 @@ class DataParallelExecutorGroup:
         executor = self.symbol.bind(context, args, args_grad=grads, grad_req=self.grad_req, aux_states=aux,
                                     group2ctx=group2ctx, shared_exec=shared_exec)
         return executor, inputs
+
+    def _lay_out(self, k, parts):
+        """Regions for those parameters `parts`, (name, shape, dtype), and their gradients, that there are none of."""
+        from ..gpu.regions import Regions
+        for table, regions, wanted in ((self._params[k], self._param_regions[k], parts),
+                                       (self._grads[k], self._grad_regions[k],
+                                        [part for part in parts if self.grad_req[part[0]] != "null"])):
+            new = [part for part in wanted if part[0] not in table]
+            if new:
+                regions.append(Regions(self.contexts[k], new))
+                table.update(regions[-1].views)
 
     @property
     def execs(self):
@@ -274,6 +295,9 @@ class DataParallelExecutorGroup:
         """
         first, gradients, req = self._params[0], self._grads[0], self.grad_req
         names = [name for name in self.param_names if req[name] != "null" and name in gradients]
+        if self._on_gpu:
+            self.device_update(updater, names, index_of).run()
+            return
         weights, grads = [first[name] for name in names], [gradients[name] for name in names]
         for table in self._grads[1:]:
             grads = [grad + table[name].as_in_context(grad.context) for grad, name in zip(grads, names)]
@@ -281,6 +305,26 @@ class DataParallelExecutorGroup:
         for table in self._params[1:]:
             for name, weight in zip(names, weights):
                 weight.copyto(table[name])
+
+    def device_update(self, updater, names, index_of):
+        """The :class:`DeviceUpdate` on GPUs; the same object while `updater` and `names` are the same."""
+        held = self._device_update
+        if held is None or held.updater is not updater or held.names != names:
+            from .device_update import DeviceUpdate
+            held = self._device_update = DeviceUpdate(
+                updater, [index_of(name) for name in names], names, self.contexts, self._params, self._grads,
+                self._param_regions, self._grad_regions, self.communicator())
+        return held
+
+    def communicator(self):
+        """What sums gradients over GPUs; None where there is one. MXNetError where NCCL is not installed."""
+        if len(self.contexts) == 1:
+            return None
+        if self._communicator is None:
+            from ..gpu import get_device
+            from .device_update import communicator
+            self._communicator = communicator(self.kvstore, [get_device(c.device_id) for c in self.contexts])
+        return self._communicator
 
     # Running
 
