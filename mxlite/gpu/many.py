@@ -1,8 +1,10 @@
 """An optimizer's step on all weights of a device: a launch for each kind of step and dtype, whose numbers lie in the
 device's memory, so that a captured graph follows the learning rate."""
+import ctypes
 import struct
 
-from .families.update import COUNTS, DECAY, many, rows
+from .families.update import COUNTS, many, rows
+from .launch import ITEMSIZE
 
 UPLOAD_FROM = 4096          # bytes that go through pinned memory
 
@@ -18,10 +20,11 @@ class Kind:
 
 
 class ManyWeights:
-    """The launches for :class:`Kind` objects on `device`: ``work`` has them as things with ``run(stream)``."""
+    """The launches for :class:`Kind` objects on `device`: ``work`` has them as things with ``run(stream)``; ``writes``
+    are (address, bytes) of what they write."""
 
     def __init__(self, device, kinds):
-        self.device, self.kinds, self.work, self.keep = device, kinds, [], []
+        self.device, self.kinds, self.work, self.keep, self.writes = device, kinds, [], [], []
         self.width = 3 + max([COUNTS[k.step] for k in kinds], default=0)
         self.now = device.alloc(8 * self.width * max(len(kinds), 1))
         self.rates = device.alloc(16 * max(sum([len(k.index) for k in kinds]), 1))
@@ -31,6 +34,10 @@ class ManyWeights:
             memory = device.alloc(len(table))
             self._write(memory.ptr, table)
             self.keep.append(memory)
+            for size, weight, _, states, wide in kind.weights:
+                self.writes.append((weight, size * ITEMSIZE[kind.dtype]))
+                beside = size * ITEMSIZE["float32" if kind.mixed else kind.dtype]
+                self.writes += [(address, beside) for address in (*states, wide) if address]
             if total:
                 self.work.append(device.kernel(many(
                     kind.step, kind.dtype, kind.mixed, memory.ptr, self.rates.ptr + 16 * at,
@@ -42,7 +49,6 @@ class ManyWeights:
             with self.device.use():
                 self.device.set_small(address, data)
         else:
-            import ctypes
             held = ctypes.create_string_buffer(data, len(data))
             self.device.upload(address, ctypes.addressof(held), len(data))
 
@@ -66,5 +72,3 @@ class ManyWeights:
             for one in self.work:
                 one.run(self.device.stream.ptr)
 
-
-__all__ = ["COUNTS", "DECAY", "Kind", "ManyWeights"]

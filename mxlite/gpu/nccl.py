@@ -18,7 +18,7 @@ def _module(xp):
 
 
 class Communicator:
-    """The devices `devices` (:class:`~mxlite.gpu.device.Device`) of this process. MXNetError where NCCL is not there."""
+    """The devices `devices` (:class:`~mxlite.gpu.device.Device`) of this process. MXNetError without NCCL."""
 
     name = "NCCL"
 

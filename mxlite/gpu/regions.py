@@ -1,8 +1,8 @@
-"""Many arrays of one device in one piece of memory a dtype: parameters, gradients, an optimizer's states. So one kernel,
-one memset or one sum over devices does them all."""
+"""Many arrays of one device in one piece of memory a dtype: parameters, gradients, an optimizer's states. So one
+kernel, one memset or one sum over devices does them all."""
 from math import prod
 
-from .._core.dtypes import ITEMSIZE
+from .._core.dtypes import ITEMSIZE, name_of
 from .._core.ndarray import empty
 from .arena import ALIGN, align
 
@@ -10,8 +10,8 @@ from .arena import ALIGN, align
 class Regions:
     """Zeros on `context` for `parts` (name, shape, dtype), each aligned to 256 bytes, in the order given.
 
-    ``arrays``: dtype -> the whole region, an NDArray of one axis. ``views``: name -> an NDArray of its shape in it. What
-    is between two of them is zero and stays it: sums over whole regions are sums of zeros there.
+    ``arrays``: dtype's name -> the whole region, an NDArray of one axis. ``views``: name -> an NDArray of its shape in
+    it. What is between two of them is zero and stays it: sums over whole regions are sums of zeros there.
     """
 
     def __init__(self, context, parts):
@@ -20,6 +20,7 @@ class Regions:
         for name, shape, dtype in parts:
             if name in self.places:
                 raise ValueError(f"a region has {name!r} twice")
+            dtype = name_of(dtype)
             start = ends.get(dtype, 0)
             self.places[name] = dtype, start, tuple(shape)
             ends[dtype] = start + align(prod(shape) * ITEMSIZE[dtype], ALIGN) // ITEMSIZE[dtype]

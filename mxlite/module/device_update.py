@@ -6,14 +6,16 @@ from ..base import MXNetError
 from .flat_update import FlatUpdate
 
 
-def communicator(kvstore, devices):
-    """What sums over `devices`: NCCL, or with kvstore ``"device"`` copies between devices and additions.
+def gradient_sums(kvstore, contexts):
+    """What sums over GPUs `contexts`: NCCL, or with kvstore ``"device"`` copies between them and additions.
 
     MXNetError where NCCL is wanted but not installed: nothing slower is taken for it unasked.
     """
+    from ..gpu import get_device
     from ..gpu.nccl import Communicator
     from ..gpu.peers import PeerCopies
-    if kvstore == "device":
+    devices = [get_device(context.device_id) for context in contexts]
+    if getattr(kvstore, "type", kvstore) == "device":
         return PeerCopies(devices)
     try:
         return Communicator(devices)
@@ -24,8 +26,8 @@ def communicator(kvstore, devices):
 class DeviceUpdate:
     """Updates the parameters `names` by `updater`, which knows them by the numbers `index`.
 
-    `params` and `grads`: a dict of arrays by name a device; `regions`: the gradients' regions, a list a device, alike on
-    all of them. `sums`: the :class:`~mxlite.gpu.nccl.Communicator` of several devices, None for one.
+    `params` and `grads`: a dict of arrays by name a device; `param_regions` and `regions`: where they lie, a list a
+    device, alike on all of them. `sums`: the :class:`~mxlite.gpu.nccl.Communicator` of several devices, None for one.
     """
 
     def __init__(self, updater, index, names, contexts, params, grads, param_regions, regions, sums):

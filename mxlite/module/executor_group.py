@@ -82,6 +82,7 @@ class _Bound:
 
     def __init__(self, slices, execs, inputs):
         self.slices, self.execs, self.inputs = slices, execs, inputs
+        self.step = None                # the train step of one executor on a GPU, once it has run
 
 
 class DataParallelExecutorGroup:
@@ -110,11 +111,10 @@ class DataParallelExecutorGroup:
         # On a GPU parameters lie side by side, and so do gradients: a list of regions a device, alike on all of them.
         self._param_regions = shared_group._param_regions if shared_group else [[] for _ in contexts]
         self._grad_regions = shared_group._grad_regions if shared_group else [[] for _ in contexts]
-        self._on_gpu = any([context.device_type == "gpu" for context in contexts])
-        if self._on_gpu and len({context for context in contexts if context.device_type == "gpu"}) != len(contexts):
+        self.on_gpu = any([context.device_type == "gpu" for context in contexts])
+        if self.on_gpu and len({context for context in contexts if context.device_type == "gpu"}) != len(contexts):
             raise MXNetError(f"a Module runs on GPUs that are all different, or on CPU contexts, not on {contexts}")
-        self.kvstore = None             # which way gradients are summed over GPUs
-        self._communicator = self._device_update = None
+        self._device_update = None
         self._bounds = OrderedDict()
         self._now = None
         self._monitors = []
@@ -200,7 +200,7 @@ class DataParallelExecutorGroup:
             return table[name]
 
         params, inputs, args, grads = set(self.param_names), {}, {}, {}
-        if self._on_gpu:
+        if self.on_gpu:
             self._lay_out(k, [part for part in zip(self.arg_names, arg_shapes, arg_types) if part[0] in params])
         for name, shape, dtype in zip(self.arg_names, arg_shapes, arg_types):
             args[name] = array(self._params[k] if name in params else inputs, name, shape, dtype)
@@ -288,16 +288,16 @@ class DataParallelExecutorGroup:
                 else:
                     target[name] = values[0].copyto(cpu())
 
-    def update(self, updater, index_of):
-        """Add up each parameter's gradients, update the first device's value and copy it to the others.
+    def update(self, updater, index_of, sums=None):
+        """Add up each parameter's gradients, update the first device's value and copy it to the others; on GPUs `sums`
+        adds up and every one updates its own.
 
         `index_of(name)` is the number under which `updater` knows the parameter.
         """
-        first, gradients, req = self._params[0], self._grads[0], self.grad_req
-        names = [name for name in self.param_names if req[name] != "null" and name in gradients]
-        if self._on_gpu:
-            self.device_update(updater, names, index_of).run()
+        if self.on_gpu:
+            self.device_update(updater, index_of, sums).run()
             return
+        first, gradients, names = self._params[0], self._grads[0], self._trained()
         weights, grads = [first[name] for name in names], [gradients[name] for name in names]
         for table in self._grads[1:]:
             grads = [grad + table[name].as_in_context(grad.context) for grad, name in zip(grads, names)]
@@ -306,30 +306,48 @@ class DataParallelExecutorGroup:
             for name, weight in zip(names, weights):
                 weight.copyto(table[name])
 
-    def device_update(self, updater, names, index_of):
-        """The :class:`DeviceUpdate` on GPUs; the same object while `updater` and `names` are the same."""
+    def _trained(self):
+        """Names of the parameters that have gradients."""
+        return [name for name in self.param_names if self.grad_req[name] != "null" and name in self._grads[0]]
+
+    def device_update(self, updater, index_of, sums=None):
+        """The :class:`~mxlite.module.device_update.DeviceUpdate` on GPUs; the same object for the same arguments."""
         held = self._device_update
-        if held is None or held.updater is not updater or held.names != names:
+        if held is None or held.updater is not updater or held.sums is not sums:
             from .device_update import DeviceUpdate
+            names = self._trained()
             held = self._device_update = DeviceUpdate(
                 updater, [index_of(name) for name in names], names, self.contexts, self._params, self._grads,
-                self._param_regions, self._grad_regions, self.communicator())
+                self._param_regions, self._grad_regions, sums)
         return held
 
-    def communicator(self):
-        """What sums gradients over GPUs; None where there is one. MXNetError where NCCL is not installed."""
-        if len(self.contexts) == 1:
-            return None
-        if self._communicator is None:
-            from ..gpu import get_device
-            from .device_update import communicator
-            self._communicator = communicator(self.kvstore, [get_device(c.device_id) for c in self.contexts])
-        return self._communicator
+    def train_step(self, updater, index_of):
+        """Forward, backward and update of the loaded batch as one run. False, with nothing done, where that takes
+        several: more than one device, the CPU, a monitor, outputs that are no loss, an optimizer without a kernel."""
+        executor = self.execs[0]
+        if not self.on_gpu or len(self.contexts) > 1 or not self.for_training:
+            return False
+        if not executor.trains_by_itself():
+            return False
+        update = self.device_update(updater, index_of)
+        if not update.flat.begin():
+            return False
+        if self._now.step is None:
+            from ..gpu.step import TrainStep
+            self._now.step = TrainStep(executor._bound)
+        try:
+            self._now.step.run(update.flat.tables[0])
+        except BaseException:
+            update.flat.undo()
+            raise
+        finally:
+            update.touched()
+        return True
 
     # Running
 
-    def forward(self, batch, is_train=None):
-        """Load a DataBatch (or a list of them, one a device) and run. `is_train` defaults to how it was bound."""
+    def load(self, batch):
+        """Copy a DataBatch (or a list of them, one a device) into the inputs."""
         batches = batch if isinstance(batch, list) else None
         if batches is not None and len(batches) != len(self.contexts):
             raise ValueError(f"{len(batches)} batches for {len(self.contexts)} devices")
@@ -342,6 +360,9 @@ class DataParallelExecutorGroup:
                 for name, array in zip(names, arrays or ()):
                     if name in inputs:
                         _load(name, inputs[name], _take(array, rows, self._axis.get(name, 0)) if split else array)
+
+    def forward(self, is_train=None):
+        """Run on what was loaded. `is_train` defaults to how it was bound."""
         for executor in self._now.execs:
             executor.forward(is_train=self.for_training if is_train is None else is_train)
 

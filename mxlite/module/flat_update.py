@@ -79,7 +79,7 @@ class FlatStates:
 class FlatUpdate:
     """``updater`` on parameters `index`: `weights` and `grads` are lists over `contexts`, GPUs, of lists of arrays in
     that order. Before each update :meth:`begin` says whether kernels can do it; then :meth:`run` starts them, or they
-    are started with other work (``work(k)``: those of device `k`)."""
+    are started with other work: ``tables`` are the :class:`~mxlite.gpu.many.ManyWeights` of the devices."""
 
     def __init__(self, updater, index, contexts, weights, grads):
         from ..gpu import get_device
@@ -172,10 +172,6 @@ class FlatUpdate:
             kind.weights.append((weight.size, weight.address, grad.address, [a.address for a in states],
                                  wide.address if mixed else 0))
         return list(found.values())
-
-    def work(self, k=0):
-        """The launches of device `k`; valid after :meth:`begin`, until the states are replaced."""
-        return self.tables[k].work
 
     def run(self):
         """Start the launches on all devices."""
