@@ -26,6 +26,7 @@ class ManyWeights:
     def __init__(self, device, kinds):
         self.device, self.kinds, self.work, self.keep, self.writes = device, kinds, [], [], []
         self.width = 3 + max([COUNTS[k.step] for k in kinds], default=0)
+        self.blank, self.pack = [0.0] * self.width, struct.Struct(f"<{self.width * len(kinds)}d").pack
         self.now = device.alloc(8 * self.width * max(len(kinds), 1))
         self.rates = device.alloc(16 * max(sum([len(k.index) for k in kinds]), 1))
         at = 0
@@ -46,8 +47,7 @@ class ManyWeights:
 
     def _write(self, address, data):
         if len(data) < UPLOAD_FROM:
-            with self.device.use():
-                self.device.set_small(address, data)
+            self.device.set_small(address, data)        # its stream says where: the current device does not matter
         else:
             held = ctypes.create_string_buffer(data, len(data))
             self.device.upload(address, ctypes.addressof(held), len(data))
@@ -62,9 +62,9 @@ class ManyWeights:
         which the places of learning rate and weight decay are not looked at."""
         flat = []
         for numbers in scalars:
-            row = [lr, correction, wd, *numbers]
-            flat += row + [0.0] * (self.width - len(row))
-        self._write(self.now.ptr, struct.pack(f"<{len(flat)}d", *flat))
+            flat += (lr, correction, wd, *numbers)
+            flat += self.blank[len(numbers) + 3:]
+        self._write(self.now.ptr, self.pack(*flat))
 
     def run(self):
         """Start all launches."""

@@ -11,7 +11,7 @@ from .momentum import NAG, SGD, Signum, ccSGD
 
 __all__ = ["FlatRule", "flat_rule"]
 
-_OVERRIDDEN = ("update", "update_multi_precision", "_step", "_update_each", "_get_lr", "_get_wd", "create_state")
+_OVERRIDDEN = frozenset("update update_multi_precision _step _update_each _get_lr _get_wd create_state".split())
 # What the operators call a bound that is off.
 _OFF = {"clip_gradient": -1.0, "clip_weights": -1.0}
 
@@ -69,6 +69,6 @@ _RULES = {
 
 def flat_rule(optimizer):
     """The :class:`FlatRule` of an optimizer, or None where its own code has to run."""
-    if not isinstance(optimizer, Optimizer) or any([name in vars(optimizer) for name in _OVERRIDDEN]):
+    if not isinstance(optimizer, Optimizer) or not _OVERRIDDEN.isdisjoint(vars(optimizer)):
         return None
     return _RULES.get(type(optimizer))
