@@ -350,7 +350,7 @@ cdef class NDArrayBase:
         if here is None:
             np.copyto(self.numpy_view(), values, casting="no")
         else:
-            values = np.ascontiguousarray(values)
+            values = np.asarray(values, order="C")
             if values.shape != self.shape or values.dtype != NUMPY[NAME[self.t.dtype]]:
                 raise MXNetError(f"an array of shape {self.shape} {self.dtype_name} cannot take NumPy's of "
                                  f"{values.shape} {values.dtype}")

@@ -138,8 +138,8 @@ def cuda_interface(x):
     if x.dtype_name == "bfloat16":
         raise AttributeError("bfloat16 has no type in __cuda_array_interface__; DLPack has")
     x.storage.exported = True
-    return {"shape": x.shape, "typestr": NUMPY[x.dtype_name].str, "data": (x.address, False), "strides": None,
-            "stream": device_of(x).stream.ptr, "version": 3}
+    return {"shape": x.shape, "typestr": np.dtype(NUMPY[x.dtype_name]).str, "data": (x.address, False),
+            "strides": None, "stream": device_of(x).stream.ptr, "version": 3}
 
 
 def receive(context):
