@@ -127,7 +127,7 @@ def run_many(step, arrays, dtype, mixed, rates, now, backwards=False, shift=0):
 @pytest.mark.parametrize("mixed", (False, True))
 @pytest.mark.parametrize("step", sorted(update.COUNTS))
 def test_all_weights_in_one_launch(step, mixed):
-    """Against the CPU's kernels and the records, with multipliers a weight, vectors and single elements, either thread first."""
+    """Against the records, with multipliers a weight, by vectors and single elements, either thread first."""
     op = RECORDS[step + "_update"]
     assert (op.dynamic[0], op.dynamic[update.DECAY[step]]) == ("lr", "wd")
     states = op.aux_names(op.parse({"lr": 0.1}))
