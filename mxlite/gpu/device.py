@@ -6,7 +6,6 @@ another one, such as CuPy's current stream.
 """
 import ctypes
 import threading
-from contextlib import contextmanager
 
 from .arena import view_at
 from .cuda import Kernel, Kernels
@@ -75,6 +74,23 @@ class Staging:
                 finish()
 
 
+class Inside(threading.local):
+    """What `Device.use` gives. CuPy's Device remembers which one was the current one before: each thread has its
+    own."""
+
+    def __init__(self, device):
+        self.device, self.own, self.stream = device, device.xp.cuda.Device(device.index), device.stream
+
+    def __enter__(self):
+        self.own.__enter__()
+        self.stream.__enter__()
+        return self.device
+
+    def __exit__(self, *exc):
+        self.stream.__exit__(*exc)
+        self.own.__exit__(*exc)
+
+
 class Device:
     """GPU number `index` under `xp`, which is CuPy."""
 
@@ -82,6 +98,7 @@ class Device:
         self.index, self.xp = index, xp
         with xp.cuda.Device(index) as own:
             self.stream = xp.cuda.Stream(non_blocking=True)
+            self._inside = Inside(self)
             capability = str(own.compute_capability)
             self.name = _name(xp, index)
         self.arch, self.capability = f"sm_{capability}", int(capability)
@@ -94,11 +111,9 @@ class Device:
     def __repr__(self):
         return f"Device({self.index}, {self.name!r}, {self.arch})"
 
-    @contextmanager
     def use(self):
         """This device and its stream are CuPy's current ones inside."""
-        with self.xp.cuda.Device(self.index), self.stream:
-            yield self
+        return self._inside
 
     # -- memory -----------------------------------------------------------------------------------------------------
 
@@ -177,6 +192,11 @@ class Device:
             event = self.xp.cuda.Event(disable_timing=True)
             event.record(self.stream)
         stream.wait_event(event)
+
+    def before_number(self, stream):
+        """`before`, for a stream of somebody else's by its number."""
+        with self.use():
+            self.before(self.xp.cuda.ExternalStream(stream))
 
     def synchronize(self):
         """Wait until the device has done what it was asked for. Raises what a program met on the way."""

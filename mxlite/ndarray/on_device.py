@@ -125,9 +125,7 @@ def hand_over(x, stream):
         return
     if stream is not None and (isinstance(stream, bool) or not isinstance(stream, int) or stream <= 0):
         raise BufferError(f"stream must be -1, None or the number of a CUDA stream, got {stream!r}")
-    device = device_of(x)
-    with device.use():
-        device.before(device.xp.cuda.ExternalStream(DEFAULT_STREAM if stream is None else stream))
+    device_of(x).before_number(DEFAULT_STREAM if stream is None else stream)
 
 
 def cuda_interface(x):
