@@ -350,7 +350,7 @@ class Bound:
 
     def losses_only(self):
         """Whether a backward pass needs no head gradients, and there is one."""
-        return self.wants_gradients() and not self.program((True, True)).head_grads
+        return self.wants_gradients() and not self._alone(self.program, (True, True)).head_grads
 
     def _train(self, extend):
         lowered = extend(self.program((True, True)))

@@ -4,7 +4,9 @@ Slower than NCCL, which moves data over all links at once; nothing passes throug
 :class:`~mxlite.gpu.nccl.Communicator`.
 """
 from .._core.errors import MXNetError
-from .launch import ITEMSIZE, Tensor, plan
+from .launch import FLOATS, ITEMSIZE, Tensor, plan
+
+SUMMED = (*FLOATS, "int32", "int64")
 
 
 class PeerCopies:
@@ -30,8 +32,6 @@ class PeerCopies:
         if key not in self.sums:
             a, b = Tensor((count,), dtype, total), Tensor((count,), dtype, other)
             found = plan("elementwise.add", None, [a, b], [a])
-            if found is None:
-                raise MXNetError(f"there are no sums of {dtype} over devices")
             self.sums[key] = [self.devices[0].kernel(one) for one in found.launches(0)]
         return self.sums[key]
 
@@ -40,17 +40,20 @@ class PeerCopies:
         written to each one's address of `into` (default: the same), in stream order."""
         if len(addresses) != len(self.devices):
             raise MXNetError(f"{len(addresses)} arrays for {len(self.devices)} devices")
+        if dtype not in SUMMED:
+            raise MXNetError(f"there are no sums of {dtype} over devices")
         if count == 0:
             return
         home, into, nbytes = self.devices[0], into or addresses, count * ITEMSIZE[dtype]
         received = self._received(nbytes)
+        addition = self._addition(into[0], received, count, dtype)
         if into[0] != addresses[0]:
             with home.use():
                 home.copy(into[0], addresses[0], nbytes)
         for device, at in zip(self.devices[1:], addresses[1:]):
             home.copy_from(device, received, at, nbytes)
             with home.use():
-                for kernel in self._addition(into[0], received, count, dtype):
+                for kernel in addition:
                     kernel.run(home.stream.ptr)
         self.broadcast(into, count, dtype)
 

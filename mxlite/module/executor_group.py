@@ -315,10 +315,10 @@ class DataParallelExecutorGroup:
         held = self._device_update
         if held is None or held.updater is not updater or held.sums is not sums:
             from .device_update import DeviceUpdate
-            names = self._trained()
+            names, n = self._trained(), len(self.contexts)      # a shared group may be on more devices
             held = self._device_update = DeviceUpdate(
-                updater, [index_of(name) for name in names], names, self.contexts, self._params, self._grads,
-                self._param_regions, self._grad_regions, sums)
+                updater, [index_of(name) for name in names], names, self.contexts, self._params[:n], self._grads[:n],
+                self._param_regions[:n], self._grad_regions[:n], sums)
         return held
 
     def train_step(self, updater, index_of):
