@@ -74,3 +74,6 @@ class Executor:
 
     def set_monitor_callback(self, callback: Callable[[str, NDArray], Any] | None, monitor_all: bool = False) -> None:
         """Call ``callback(name, array)`` for every node's outputs (and inputs, with `monitor_all`) in each ..."""
+
+    def trains_by_itself(self) -> Any:
+        """Whether forward and backward can run as one: nothing watches in between, and every output is a loss."""
