@@ -95,9 +95,10 @@ class Executor:
                 raise TypeError(f"inputs must be NDArray, got {type(g).__name__}")
         self._bound.backward(grads, bool(is_train))
 
-    def trains_by_itself(self):
-        """Whether forward and backward can run as one: nothing watches in between, and every output is a loss."""
-        return self._monitor is None and self._bound.losses_only()
+    @property
+    def monitored(self):
+        """Whether a callback sees every node's outputs."""
+        return self._monitor is not None
 
     # -- by name ----------------------------------------------------------------------------------------------------
 

@@ -60,6 +60,10 @@ class Executor:
         """Bytes that the planner gave out, a dict: ``entries`` (arena for intermediate results), ``outputs``, ..."""
 
     @property
+    def monitored(self) -> Any:
+        """Whether a callback sees every node's outputs."""
+
+    @property
     def output_dict(self) -> dict[str, NDArray]:
         """{output name: its array}."""
 
@@ -74,6 +78,3 @@ class Executor:
 
     def set_monitor_callback(self, callback: Callable[[str, NDArray], Any] | None, monitor_all: bool = False) -> None:
         """Call ``callback(name, array)`` for every node's outputs (and inputs, with `monitor_all`) in each ..."""
-
-    def trains_by_itself(self) -> Any:
-        """Whether forward and backward can run as one: nothing watches in between, and every output is a loss."""

@@ -118,7 +118,8 @@ def test_a_batch_axis_that_is_not_the_first():
     """Time first: slices, outputs and input gradients go along the second axis."""
     def run(loads):
         x = mx.sym.Variable("data", __layout__="TNC")
-        out = mx.sym.MakeLoss(mx.sym.square(mx.sym.broadcast_mul(x, mx.sym.Variable("w_weight", shape=(1, 1, 3)))), name="l")
+        scaled = mx.sym.broadcast_mul(x, mx.sym.Variable("w_weight", shape=(1, 1, 3)))
+        out = mx.sym.MakeLoss(mx.sym.square(scaled), name="l")
         out._set_attr(__layout__="TNC")
         mod = mx.mod.Module(out, label_names=None, context=[mx.cpu(k) for k in range(len(loads))],
                             work_load_list=loads)

@@ -82,7 +82,7 @@ class _Bound:
 
     def __init__(self, slices, execs, inputs):
         self.slices, self.execs, self.inputs = slices, execs, inputs
-        self.step = None                # the train step of one executor on a GPU, once it has run
+        self.step = self.losses_only = None     # of one executor on a GPU: its train step, and whether it can have one
 
 
 class DataParallelExecutorGroup:
@@ -324,19 +324,21 @@ class DataParallelExecutorGroup:
     def train_step(self, updater, index_of):
         """Forward, backward and update of the loaded batch as one run. False, with nothing done, where that takes
         several: more than one device, the CPU, a monitor, outputs that are no loss, an optimizer without a kernel."""
-        executor = self.execs[0]
-        if not self.on_gpu or len(self.contexts) > 1 or not self.for_training:
+        now = self._now
+        if not self.on_gpu or len(self.contexts) > 1 or not self.for_training or now.execs[0].monitored:
             return False
-        if not executor.trains_by_itself():
+        if now.losses_only is None:
+            now.losses_only = now.execs[0]._bound.losses_only()
+        if not now.losses_only:
             return False
         update = self.device_update(updater, index_of)
         if not update.flat.begin():
             return False
-        if self._now.step is None:
+        if now.step is None:
             from ..gpu.step import TrainStep
-            self._now.step = TrainStep(executor._bound)
+            now.step = TrainStep(now.execs[0]._bound)
         try:
-            self._now.step.run(update.flat.tables[0])
+            now.step.run(update.flat.tables[0])
         except BaseException:
             update.flat.undo()
             raise

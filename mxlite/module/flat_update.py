@@ -125,13 +125,13 @@ class FlatUpdate:
                 counts[i] = before
 
     def _write(self, optimizer, rule, count):
-        multipliers = dict(optimizer.lr_mult), dict(optimizer.wd_mult)
-        if optimizer.param_dict or multipliers != self.multipliers:
+        seen = self.multipliers
+        if seen is None or optimizer.lr_mult != seen[0] or optimizer.wd_mult != seen[1] or optimizer.param_dict:
             rates = [[(optimizer._scale(i, "lr_mult"), optimizer._scale(i, "wd_mult")) for i in kind.index]
                      for kind in self.tables[0].kinds]
             for table in self.tables:
                 table.set_rates(rates)
-            self.multipliers = multipliers
+            self.multipliers = dict(optimizer.lr_mult), dict(optimizer.wd_mult)
         correction = 1.0 if rule.correction is None else rule.correction(optimizer, count)
         now = optimizer.learning_rate, correction, optimizer.wd, [[0.0, *numbers(optimizer, names)]
                                                                   for names in self.names]

@@ -47,7 +47,7 @@ def sums(gpus, dtype="float32", into=False):
 @pytest.mark.parametrize("into", [False, True])
 def test_sums_by_copies_between_devices(dtype, into, gpus):
     values, arrays, targets, log = sums(gpus, dtype, into)
-    for array, value in zip(targets, values):
+    for array in targets:
         np.testing.assert_array_equal(array.asnumpy(), values[0] + values[1])
         assert array.dtype == np.dtype(dtype)
     if into:

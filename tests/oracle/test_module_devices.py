@@ -54,7 +54,8 @@ def run(mx, devices, loads, kvstore, optimizer, options, grad_req, rows, sizes):
 """
 MOMENTUM, ADAM = ("sgd", {"learning_rate": 0.1, "momentum": 0.9, "wd": 0.01}), ("adam", {"learning_rate": 0.01})
 CASES = [(2, None, "local", *MOMENTUM, "write", 6, [6, 6, 6]), (2, None, "device", *MOMENTUM, "write", 7, [7, 5, 7]),
-         (2, [1, 2], "device", *MOMENTUM, "write", 6, [6, 3]), (3, [3, 1, 2], "local", *ADAM, "write", 23, [23, 17, 23]),
+         (2, [1, 2], "device", *MOMENTUM, "write", 6, [6, 3]),
+         (3, [3, 1, 2], "local", *ADAM, "write", 23, [23, 17, 23]),
          (3, None, "local", *ADAM, "write", 12, [12, 9, 12]), (2, None, "local", *MOMENTUM, "add", 4, [4, 4, 4]),
          (1, None, "local", *ADAM, "write", 5, [5, 2, 5])]
 
