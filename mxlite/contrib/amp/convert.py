@@ -58,11 +58,12 @@ class Rules:
         return given
 
     def kind(self, node):
-        """"fp32", "low", "widest" or "either" for an operator's node."""
+        """"fp32", "conditional" (fp32 by a parameter), "low", "widest" or "either" for an operator's node."""
         name = node.op.name
-        if node.name in self.excluded or name in self.wide or any(
-                name == op and node.attrs.get(param) in values for op, param, values in self.conditions):
+        if node.name in self.excluded or name in self.wide:
             return "fp32"
+        if any(name == op and node.attrs.get(param) in values for op, param, values in self.conditions):
+            return "conditional"
         return "low" if name in self.low else "widest" if name in self.widest else "either"
 
 
@@ -94,14 +95,16 @@ class Conversion:
     as they are where `cast_optional`: whoever runs the graph has them in the target's dtype.
 
     MXNet's pass knows the dtype of an entry only where an operator of the lists made it; all else counts as unknown,
-    and is cast again wherever a dtype is needed. This one puts the same casts. Where MXNet's graph would not fit
-    together (a float32 variable beside half-precision data in an operator that runs in either) there is one more cast.
+    and is cast again wherever a dtype is needed. This one puts the same casts, and more where MXNet's graph would not
+    fit together: a float32 variable beside half-precision data in an operator that runs in either, or an array that
+    MXNet takes for low because another reader has it cast.
     """
 
     def __init__(self, entries, rules, data, cast_optional=False):
         self.rules, self.data, self.cast_optional = rules, data, cast_optional
         self.copies = {}                    # node -> its copy
         self.low, self.wide = {}, {}        # entry -> the same numbers in the target's dtype, in float32
+        self.supposed = set()               # entries in float32 that MXNet takes for low: a cast was made of their origin
         for node in topological(entries):
             if node.op is None:
                 self.copies[node] = Node(None, node.name, dict(node.attrs), where=node.where)
@@ -146,9 +149,12 @@ class Conversion:
     # Each of these gives (inputs, dtypes of the outputs) of the copy.
 
     def _fp32(self, node, states):
-        inputs = [self._raw(e) if e in states or e[0].op is None else self._in_float32(e, node.where)
-                  for e in node.inputs]
+        inputs = [self._raw(e) if e in states or e[0].op is None and e not in self.wide
+                  else self._in_float32(e, node.where) for e in node.inputs]
         return inputs, ["float32"] * node.n_out
+
+    def _conditional(self, node, states):
+        return [self._in_float32(e, node.where) for e in node.inputs], ["float32"] * node.n_out
 
     def _low(self, node, states):
         target = self.rules.target
@@ -167,11 +173,16 @@ class Conversion:
         return inputs, fit[1]
 
     def _widest(self, node, states):
-        if all(e in self.low or e in self.wide for e in node.inputs):
+        supposed = [e in self.supposed for e in node.inputs]
+        if all(known or e in self.low or e in self.wide for known, e in zip(supposed, node.inputs)):
             if any(e in self.wide for e in node.inputs):
                 return [self._in_float32(e, node.where) for e in node.inputs], ["float32"] * node.n_out
-            fit = wanted(node, [self.rules.target] * len(node.inputs))
-            return [self.low[e] for e in node.inputs], fit[1] if fit else [None] * node.n_out
+            if not any(supposed) or all(supposed):
+                fit = wanted(node, [self.rules.target] * len(node.inputs))
+                outs = fit[1] if fit else [None] * node.n_out
+                if any(supposed):
+                    return [self._raw(e) for e in node.inputs], self._suppose(node, outs)
+                return [self.low[e] for e in node.inputs], outs
         attrs = {"num_outputs": str(len(node.inputs))}
         op = REGISTRY["amp_multicast"]
         cast = Node(op, f"{label(node.inputs[0])}_amp_multicast", attrs, op.parse(attrs),
@@ -180,10 +191,13 @@ class Conversion:
 
     def _either(self, node, states):
         raw = [self._raw(e) for e in node.inputs]
-        if not any(self._is_low(e) for e in node.inputs):
-            return raw, [None] * node.n_out
-        target = self.rules.target
-        known = [target if self._is_low(e) else "float32" if self._is_wide(e) else None for e in node.inputs]
+        target, low = self.rules.target, [self._is_low(e) for e in node.inputs]
+        if not any(low):
+            known = [target if e in self.low or e in self.supposed else "float32" if e in self.wide else None
+                     for e in node.inputs]
+            fit = wanted(node, known) if known and known[0] else None
+            return raw, self._suppose(node, fit[1]) if fit else [None] * node.n_out
+        known = [target if is_low else "float32" if self._is_wide(e) else None for is_low, e in zip(low, node.inputs)]
         fit = wanted(node, known)
         if fit is None:
             return self._mixed_in_float32(node)
@@ -195,7 +209,18 @@ class Conversion:
                 if e[0].name in self.data:
                     entry = self._in_target(e, node.where)
             inputs.append(entry)
-        return inputs, fit[1]
+        return inputs, fit[1] if known[0] else [None] * node.n_out      # MXNet asks the first input alone
+
+    def _suppose(self, node, dtypes):
+        """What is true of the outputs where the target among `dtypes` is what MXNet takes them for."""
+        fit = wanted(node, [None] * len(node.inputs))
+        out = []
+        for i, dtype in enumerate(dtypes):
+            if dtype == self.rules.target and not (fit and fit[1][i] == dtype):
+                self.supposed.add((node, i))
+                dtype = None
+            out.append(dtype)
+        return out
 
     def _mixed_in_float32(self, node):
         """An operator that would have to have one dtype, and gets two."""
