@@ -7,8 +7,8 @@ from .types import boolean
 class _scale_gradient(Op):
     """Passes `data` on; multiplies its gradient by the one number in `scale`, or with `inverse` divides it.
 
-    data of any shape and floating dtype; scale of shape (1,), float32. The scale is an array so that a new value changes
-    neither graph nor program. Gradients of half precision are scaled in float32 and rounded once.
+    data of any shape and floating dtype; scale of shape (1,), float32. The scale is an array so that a new value
+    changes neither graph nor program. Gradients of half precision are scaled in float32 and rounded once.
     """
 
     inputs = "data scale"

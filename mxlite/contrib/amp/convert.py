@@ -68,16 +68,17 @@ class Rules:
 
 
 def wanted(node, ins):
-    """(dtypes of the inputs, of the outputs) that `node`'s rule makes of `ins`, None what it can not say; None where the
-    inputs do not go together."""
+    """(dtypes of the inputs, of the outputs) that `node`'s rule makes of `ins`, None what it can not say; None where
+    the inputs do not go together."""
     unknown = [None] * node.n_out
     try:
-        ins, outs = node.op.infer_dtype(node.p, list(ins), list(unknown))
-        return list(ins), list(outs)
+        new, outs = node.op.infer_dtype(node.p, list(ins), list(unknown))
     except ValueError:
         return None
     except (TypeError, IndexError, AttributeError):     # a rule that needs more than is known
         return list(ins), unknown
+    together = all(a is None or b is None or a == b for a, b in zip(ins, new))
+    return (list(new), list(outs)) if together else None
 
 
 def label(entry):
@@ -104,7 +105,7 @@ class Conversion:
         self.rules, self.data, self.cast_optional = rules, data, cast_optional
         self.copies = {}                    # node -> its copy
         self.low, self.wide = {}, {}        # entry -> the same numbers in the target's dtype, in float32
-        self.supposed = set()               # entries in float32 that MXNet takes for low: a cast was made of their origin
+        self.supposed = set()               # entries in float32 that MXNet takes for low
         for node in topological(entries):
             if node.op is None:
                 self.copies[node] = Node(None, node.name, dict(node.attrs), where=node.where)

@@ -1,4 +1,4 @@
-"""What Module runs while mixed precision is on: the executors of the converted symbol, and gradients that are scaled."""
+"""What Module runs while mixed precision is on: executors of the converted symbol, and gradients that are scaled."""
 from ... import ndarray as nd
 from ..._core.graph import Node, topological
 from ...base import MXNetError
@@ -83,8 +83,8 @@ class MixedExecutorGroup(DataParallelExecutorGroup):
         self.scaling = None
         if self.rules.target == "float16" and self.for_training:
             if SCALE in self.arg_names:
-                raise MXNetError(f"the network has an input {SCALE!r}, which is what mixed precision calls the scale of "
-                                 "its gradients: give it another name")
+                raise MXNetError(f"the network has an input {SCALE!r}, which is what mixed precision calls the scale "
+                                 "of its gradients: give it another name")
             self.scaling = (self._shared and self._shared.scaling) or Scaling()
         self.bound_symbol = training_symbol(symbol, self.rules, self.scaling is not None)
 
