@@ -59,8 +59,8 @@ def module(net=None, dtype=None, shape=(6, 4), context=None, scale=SMALL, **bind
     mod.bind([("data", shape)], [(name, shape[:1]) for name in labels] or None, **bind)
     mx.random.seed(3)
     mod.init_params(mx.init.Xavier())
-    if dtype == "float16" and amp.loss_scaler(mod):
-        amp.loss_scaler(mod)._loss_scale = scale
+    if dtype == "float16" and amp.get_loss_scaler(mod):
+        amp.get_loss_scaler(mod)._loss_scale = scale
     return mod
 
 
@@ -124,7 +124,7 @@ def test_training_is_as_good_as_in_float32(clusters, dtype):
     assert {array.dtype for array in mod.get_params()[0].values()} == {np.float32}
     assert "amp" not in mod.symbol.tojson(remove_amp_cast=False)
     assert mod.output_names == ["softmax_output"] and mod.output_shapes[0][0] == "softmax_output"
-    assert amp.loss_scaler(mod) is None if dtype == "bfloat16" else amp.loss_scaler(mod).loss_scale >= 1024
+    assert amp.get_loss_scaler(mod) is None if dtype == "bfloat16" else amp.get_loss_scaler(mod).loss_scale >= 1024
 
 
 @pytest.mark.parametrize("dtype", HALVES)
@@ -265,13 +265,13 @@ def test_an_overflow_skips_the_step_and_halves_the_scale(bad):
         mod.forward_backward(batch)
         mod._exec_group.grad_arrays[1][0][:] = bad
         mod.update()
-        assert amp.loss_scaler(mod).loss_scale == SMALL / 2 ** (k + 1)
+        assert amp.get_loss_scaler(mod).loss_scale == SMALL / 2 ** (k + 1)
         again, *counts_again = everything()
         assert counts_again == counts and all(np.array_equal(a, b) for a, b in zip(arrays, again))
     mod.forward_backward(batch)
     assert mod._exec_group.scaling.used == SMALL / 8
     mod.update()
-    assert not np.array_equal(everything()[0][0], arrays[0]) and amp.loss_scaler(mod).loss_scale == SMALL / 8
+    assert not np.array_equal(everything()[0][0], arrays[0]) and amp.get_loss_scaler(mod).loss_scale == SMALL / 8
 
 
 def test_an_overflow_by_itself_finds_a_scale_that_fits():
@@ -287,13 +287,13 @@ def test_an_overflow_by_itself_finds_a_scale_that_fits():
         mod.update()
         changed.append(not np.array_equal(mod.get_params()[0]["f1_weight"].asnumpy(), first))
     assert not changed[0] and changed[-1] and sorted(changed) == changed
-    assert amp.loss_scaler(mod).loss_scale == 2.0 ** (16 - changed.index(True)) < 2.0 ** 16
+    assert amp.get_loss_scaler(mod).loss_scale == 2.0 ** (16 - changed.index(True)) < 2.0 ** 16
 
 
 def test_the_scale_grows_and_no_program_changes():
     mod = module(dtype="float16")
     mod.init_optimizer()
-    scaler = amp.loss_scaler(mod)
+    scaler = amp.get_loss_scaler(mod)
     scaler._scale_seq_len = 3
     executor, seen = mod._exec_group.execs[0], []
     array = executor.arg_dict[SCALE]
@@ -387,7 +387,7 @@ def test_several_contexts():
     before = two.get_params()[0]["f1_weight"].asnumpy()
     two._exec_group.grad_arrays[0][1][:] = np.inf           # on the second device alone
     two.update()
-    assert amp.loss_scaler(two).loss_scale == SMALL / 2
+    assert amp.get_loss_scaler(two).loss_scale == SMALL / 2
     assert np.array_equal(two.get_params()[0]["f1_weight"].asnumpy(), before)
 
 
@@ -412,7 +412,7 @@ def test_buckets_share_the_scale(dtype):
         if dtype == "float16":
             mod._curr_module._exec_group.grad_arrays[0][0][:] = np.inf
         mod.update()
-    assert dtype == "bfloat16" and amp.loss_scaler(mod) is None or amp.loss_scaler(mod).loss_scale == 2.0 ** 13
+    assert dtype == "bfloat16" and amp.get_loss_scaler(mod) is None or amp.get_loss_scaler(mod).loss_scale == 2.0 ** 13
     done = amp.convert_bucketing_module(mod, dtype, cast_optional_params=True)
     done.bind([("data", (6, 5, 3))], [("softmax_label", (6,))], for_training=False)
     done.forward(batch, is_train=False)
@@ -434,7 +434,7 @@ def test_parameters_in_operators_that_run_in_either(dtype):
 
 def test_prediction_has_no_scale():
     mod = module(dtype="float16", for_training=False)
-    assert SCALE not in mod._exec_group.bound_symbol.list_arguments() and amp.loss_scaler(mod) is None
+    assert SCALE not in mod._exec_group.bound_symbol.list_arguments() and amp.get_loss_scaler(mod) is None
     mod.forward(batch_of(6, 4), is_train=False)
     assert mod.get_outputs()[0].dtype == np.float32
 
@@ -503,7 +503,7 @@ def test_the_scale_operator_passes_on():
     (lambda: amp.unscale(mx.optimizer.SGD()), TypeError, "takes a Module, which has the gradients"),
     (lambda: amp.unscale(1), TypeError, "no Gluon Trainer"),
     (lambda: amp.init_trainer(module()), mx.MXNetError, r"call amp.init\(\) before module.bind\(\)"),
-    (lambda: amp.loss_scaler(mx.mod.Module(mlp())), mx.MXNetError, "before module.bind"),
+    (lambda: amp.get_loss_scaler(mx.mod.Module(mlp())), mx.MXNetError, "before module.bind"),
     (lambda: amp.list_lp16_ops("int8"), AssertionError, "float16 or bfloat16"),
     (lambda: amp.convert_hybrid_block, AttributeError, "Gluon is not part of mxlite"),
     (lambda: module(mx.sym.FullyConnected(mx.sym.Variable("data") * mx.sym.Variable(SCALE), num_hidden=2),
@@ -516,6 +516,6 @@ def test_what_is_refused(call, error, text):
 def test_init_trainer_begins_anew():
     mod = module(dtype="float16")
     mod.init_optimizer()
-    amp.loss_scaler(mod).step(False)
+    amp.get_loss_scaler(mod).step(False)
     amp.init_trainer(mod)
-    assert amp.loss_scaler(mod).loss_scale == 2.0 ** 16
+    assert amp.get_loss_scaler(mod).loss_scale == 2.0 ** 16

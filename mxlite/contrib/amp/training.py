@@ -7,7 +7,7 @@ from .convert import Rules
 from .executor_group import MixedExecutorGroup
 from .loss_scaler import LossScaler
 
-__all__ = ["init", "disable", "init_trainer", "loss_scaler", "scale_loss", "unscale"]
+__all__ = ["init", "disable", "init_trainer", "get_loss_scaler", "scale_loss", "unscale"]
 
 
 def init(target_dtype="float16", target_precision_ops=None, conditional_fp32_ops=None, fp32_ops=None):
@@ -40,12 +40,12 @@ def _group_of(module, what):
     return group
 
 
-def loss_scaler(module):
+def get_loss_scaler(module):
     """The LossScaler of a module that was bound in mixed precision; None for bfloat16, and where it does not train.
 
     TypeError for what is no module, MXNetError for a module that is not in mixed precision.
     """
-    scaling = _group_of(module, "loss_scaler").scaling
+    scaling = _group_of(module, "get_loss_scaler").scaling
     return scaling and scaling.scaler
 
 
