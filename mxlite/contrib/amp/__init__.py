@@ -21,9 +21,9 @@ from .lists import (
 from .loss_scaler import LossScaler
 from .training import disable, get_loss_scaler, init, init_trainer, scale_loss, unscale
 
-__all__ = ["init", "disable", "init_trainer", "get_loss_scaler", "scale_loss", "unscale", "convert_symbol", "convert_model",
-           "convert_bucketing_module", "LossScaler", "list_lp16_ops", "list_fp32_ops", "list_lp16_fp32_ops",
-           "list_conditional_fp32_ops", "list_widest_type_cast", "list_loss_output_functions",
+__all__ = ["init", "disable", "init_trainer", "get_loss_scaler", "scale_loss", "unscale", "convert_symbol",
+           "convert_model", "convert_bucketing_module", "LossScaler", "list_lp16_ops", "list_fp32_ops",
+           "list_lp16_fp32_ops", "list_conditional_fp32_ops", "list_widest_type_cast", "list_loss_output_functions",
            "list_lp16_use_fp32_params"]
 
 __getattr__ = _hinted(__name__)
