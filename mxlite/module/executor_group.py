@@ -210,9 +210,11 @@ class DataParallelExecutorGroup:
                 grads[name] = array(table, name, shape, dtype)
         aux = {name: array(self._aux[k], name, shape, dtype)
                for name, shape, dtype in zip(self.aux_names, aux_shapes, aux_types)}
-        executor = self.symbol.bind(context, args, args_grad=grads, grad_req=self.grad_req, aux_states=aux,
-                                    group2ctx=group2ctx, shared_exec=shared_exec)
-        return executor, inputs
+        return self._make_executor(context, args, grads, aux, group2ctx, shared_exec), inputs
+
+    def _make_executor(self, context, args, grads, aux, group2ctx, shared_exec):
+        return self.symbol.bind(context, args, args_grad=grads, grad_req=self.grad_req, aux_states=aux,
+                                group2ctx=group2ctx, shared_exec=shared_exec)
 
     def _lay_out(self, k, parts):
         """Regions for those parameters `parts`, (name, shape, dtype), and their gradients, that there are none of."""
@@ -447,3 +449,7 @@ class DataParallelExecutorGroup:
         for bound in self._bounds.values():
             for executor in bound.execs:
                 monitor.install(executor)
+
+
+# What Module runs; mx.contrib.amp.init puts the class of mixed precision here.
+group_class = DataParallelExecutorGroup

@@ -10,9 +10,10 @@ from ..initializer import InitDesc
 from ..io import DataDesc
 from ..model import load_checkpoint
 from ..symbol import Symbol
+from . import executor_group
 from .base_module import DEFAULT_INITIALIZER, BaseModule, as_descs
 from .device_update import gradient_sums
-from .executor_group import DataParallelExecutorGroup, group2ctxs_of
+from .executor_group import group2ctxs_of
 
 __all__ = ["Module"]
 
@@ -78,7 +79,6 @@ class Module(BaseModule):
         self._params_dirty = False              # devices hold newer values than _arg_params, _aux_params
         self._optimizer = self._updater = self._index = None
         self._sums = None                       # what adds up gradients over several GPUs
-        self._loss_scaler = None                # what may skip an update, looking at the gradients
         self._preload_opt_states = None
         self._exec_group = None
         self._data_shapes = self._label_shapes = None
@@ -207,7 +207,8 @@ class Module(BaseModule):
             if len(shared_group.contexts) < len(self._context):
                 raise AssertionError("shared_module is bound on fewer contexts")
         self.for_training, self.inputs_need_grad = for_training, inputs_need_grad
-        self._exec_group = DataParallelExecutorGroup(
+        make_group = type(shared_group) if shared_group is not None else executor_group.group_class
+        self._exec_group = make_group(
             self._symbol, self._context, self._work_load_list, self._param_names, self._data_names,
             self._label_names + self._spare_labels, self._state_names, self._fixed_param_names, for_training,
             inputs_need_grad, grad_req, shared_group, self._group2ctxs)
@@ -427,7 +428,7 @@ class Module(BaseModule):
         """`forward_backward` and `update`. On a GPU they are one CUDA graph, where nothing can look at what is between:
         no monitor, no loss scaling, one device, and an optimizer that has a kernel for all parameters at once."""
         self._need("binded", "params_initialized", "optimizer_initialized")
-        if self._exec_group.on_gpu and self._loss_scaler is None and self._steps_are_ours():
+        if self._exec_group.on_gpu and self._steps_are_ours():
             self._load(data_batch)
             self._params_dirty = True
             if not self._exec_group.train_step(self._updater, self._index_of):
