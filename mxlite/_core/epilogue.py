@@ -130,9 +130,10 @@ def activation(node):
 
 
 def fits(draft, row):
-    """Does the product run a C kernel, on something, and at whatever place of the program?"""
+    """Does the product run a kernel, on something, and at whatever place of the program?"""
     node, dtype = draft.nodes[row], draft.dtypes[draft.ins[row][0]]
-    kernel = node.op.cpu(node.p) if callable(node.op.cpu) else node.op.cpu
+    field = node.op.cpu if draft.on_cpu or node.op.gpu is None else node.op.gpu
+    kernel = field(node.p) if callable(field) else field
     return kernel is not None and dtype in ("float32", "float64") and size(draft.shapes[draft.outs[row][0]]) > 0 \
         and draft.moving.isdisjoint(draft.ins[row])
 

@@ -1,7 +1,7 @@
 """Convolutions by cuDNN's graph interface (package nvidia-cudnn-frontend, imported as ``cudnn``).
 
 A graph is built once for a geometry, and executed on any addresses: tensors have numbers, not names. Dimensions are
-always in the order N, C, *X; the layout is the strides. What comes out must not depend on chance, so engines that add
+always in the order N, C, *X; the layout is the strides, of data, weight and result alike. What comes out must not depend on chance, so engines that add
 in any order are left out; float32 leaves out tensor cores unless TF32 is allowed.
 """
 import threading
@@ -29,17 +29,17 @@ class Geometry:
 
     __slots__ = ("x", "w", "y", "pad", "stride", "dilation", "last")
 
-    def __init__(self, a, last=(False, False, False)):
-        """`a`: arguments of the CPU's kernel; `last`: whether data, weight and output have their channels last."""
+    def __init__(self, a):
+        """`a`: arguments of the CPU's kernel; ``last`` in them: data, weight and output have their channels last."""
         axes = slice(0 if a["kernel"][0] > 1 or a["src"][0] > 1 or a["dst"][0] > 1 else 1, 3)
         self.x = (a["batch"], a["channels"], *a["src"][axes])
         self.w = (a["filters"], a["channels"] // a["groups"], *a["kernel"][axes])
         self.y = (a["batch"], a["filters"], *a["dst"][axes])
         self.pad, self.stride, self.dilation = (tuple(a[k][axes]) for k in ("pad", "stride", "dilate"))
-        self.last = tuple(map(bool, last))
+        self.last = bool(a.get("last"))
 
     def strides(self, k):
-        return (channels_last if self.last[k] else row_major)((self.x, self.w, self.y)[k])
+        return (channels_last if self.last else row_major)((self.x, self.w, self.y)[k])
 
     def after(self):
         """Zeros behind the data along each axis: as many as in front, where that gives as many outputs as there are
@@ -226,12 +226,7 @@ def _aligned(*tensors):
     return not any(t.address % DNN_ALIGNMENT for t in tensors)
 
 
-def _last(context, count):
-    """(data, weight, output have channels last) from the context; by default none has."""
-    return (context or {}).get("channels_last", (False,) * count)
-
-
-def _product(device, kind, args, tensors, out, more, context):
+def _product(device, kind, args, tensors, out, more):
     """The plan of a product and what stands behind it. `tensors`: {number: tensor} of its factors."""
     a = {**PLAIN, **args}
     if a["prepared"] or any(t.dtype != out.dtype for t in (*tensors.values(), *more)) or out.dtype not in TYPES:
@@ -242,7 +237,7 @@ def _product(device, kind, args, tensors, out, more, context):
         return _of_nothing(device, a, out) if not more and not a["act"] else None
     if not _aligned(*tensors.values(), out, *more):
         return None
-    dnn, geometry = library(device), Geometry(a, _last(context, 3))
+    dnn, geometry = library(device), Geometry(a)
     number = (Y, X, W)[("forward", "dgrad", "wgrad").index(kind)]
     bias = more[0].address if a["bias"] else 0
     residual = more[a["bias"]].address if a["residual"] else 0
@@ -268,7 +263,7 @@ def _product(device, kind, args, tensors, out, more, context):
         calls = [dnn.call(spec, built, {**given, number: at}, work + scratch)]
         if behind:
             channels = a["filters"] if kind == "forward" else a["channels"]
-            inner = 1 if geometry.last[2 if kind == "forward" else 0] else prod(out.shape[2:])
+            inner = 1 if geometry.last else prod(out.shape[2:])
             calls.append(epilogue(out.dtype, at, out.address, out.size, channels, inner, bias, residual, a["act"],
                                   a["lo"], a["hi"]))
         return calls
@@ -284,14 +279,14 @@ def _of_nothing(device, args, out):
 
 def forward(device, args, ins, outs, context=None):
     """``conv.forward``: data, weight, [bias], [residual]."""
-    return _product(device, "forward", args, {X: ins[0], W: ins[1]}, outs[0], ins[2:], context)
+    return _product(device, "forward", args, {X: ins[0], W: ins[1]}, outs[0], ins[2:])
 
 
 def dgrad(device, args, ins, outs, context=None):
     """``conv.dgrad``, which is deconvolution too: dy, weight, [bias], [residual]."""
-    return _product(device, "dgrad", args, {Y: ins[0], W: ins[1]}, outs[0], ins[2:], context)
+    return _product(device, "dgrad", args, {Y: ins[0], W: ins[1]}, outs[0], ins[2:])
 
 
 def wgrad(device, args, ins, outs, context=None):
     """``conv.wgrad``: dy, data. The result has the data's dtype; cuDNN has no wider one."""
-    return _product(device, "wgrad", args, {Y: ins[0], X: ins[1]}, outs[0], ins[2:], context)
+    return _product(device, "wgrad", args, {Y: ins[0], X: ins[1]}, outs[0], ins[2:])
