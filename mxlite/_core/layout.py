@@ -75,7 +75,8 @@ class Regions:
 
     def saved(self, row):
         """Bytes that cuDNN would transpose for this row if it were not turned."""
-        return sum(map(self.nbytes, self.forms[row].entries)) if self.forms[row].worth else 0
+        found = self.forms[row]
+        return sum(self.nbytes(e) for e in found.entries if not self.same_bytes(e)) if found.worth else 0
 
     def trim(self):
         """Leave out rows at the rims of regions with which less is transposed if they are not turned."""
