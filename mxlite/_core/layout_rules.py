@@ -3,6 +3,7 @@
 A row is turned with all entries that its rule names; it is the same operator with another layout, axis or shape among
 its parameters. An operator that is not here keeps its inputs and outputs in the order that they have.
 """
+from ..ops.binary import kept_shape, spread_axes
 from ..ops.rules import axis_of, size
 
 LAYOUT = {4: "NHWC", 5: "NDHWC"}
@@ -101,11 +102,19 @@ def reduction(draft, row, node, ins, outs):
     return (0,), (0,) if p.keepdims else (), {"axis": tuple(moved(a, ndim) for a in axes)} if axes else {}
 
 
-def unbroadcast(draft, row, node, ins, outs):
-    """The gradient of broadcasting: a sum to a shape of as many axes."""
-    if node.p.axes or len(outs[0]) != len(ins[0]):
+def spread(draft, row, node, ins, outs):
+    """Repeating along axes, and the sum that is its gradient. The small side moves where it has all axes; else what is
+    left of them must keep its order."""
+    up = node.op.name == "_spread"
+    small, full = (ins[0], outs[0]) if up else (outs[0], ins[0])
+    ndim, axes = len(full), {a % len(full) for a in spread_axes(small, full, node.p.axes)}
+    whole, left = small == kept_shape(full, axes), [moved(a, ndim) for a in range(ndim) if a not in axes]
+    if ndim not in LAYOUT or not whole and left != sorted(left):
         return None
-    return (0,), (0,), {"shape": turn(node.p.shape)} if len(node.p.shape) in LAYOUT else {}
+    changes = {"axes": tuple(sorted(moved(a, ndim) for a in axes))}
+    if up or whole:
+        changes["shape"] = turn(full if up else small)
+    return (0,) if whole or not up else (), (0,) if whole or up else (), changes
 
 
 def dropout(draft, row, node, ins, outs):
@@ -141,6 +150,6 @@ RULES = {
     **dict.fromkeys(("softmax", "log_softmax", "softmin", "_backward_softmax", "_backward_log_softmax",
                      "_backward_softmin"), along("axis")),
     **dict.fromkeys(("sum", "mean", "max", "min"), reduction),
-    "_unbroadcast": unbroadcast,
+    "_spread": spread, "_unbroadcast": spread,
     **dict.fromkeys(("Dropout", "_backward_Dropout"), dropout),
 }
