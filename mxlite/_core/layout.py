@@ -39,7 +39,7 @@ class Regions:
                 if found is not None:
                     self.forms[row] = found
                     self.weights.add(found.weight)
-        for row, found in self.forms.items():
+        for found in self.forms.values():
             for e in found.entries:
                 if e not in self.users:
                     maker = self.producers.get(e)

@@ -29,8 +29,8 @@ def moved(axis, ndim):
 
 class Form:
     """How a row looks turned: positions of the inputs and outputs that turn with it (and their ``entries``), the
-    parameters that change; ``worth``: cuDNN would turn those itself; ``weight``: the entry of a convolution's weight, or
-    None."""
+    parameters that change; ``worth``: cuDNN would turn those itself; ``weight``: the entry of a convolution's weight,
+    or None."""
 
     __slots__ = ("ins", "outs", "entries", "changes", "worth", "weight")
 

@@ -1,8 +1,8 @@
 """Convolutions by cuDNN's graph interface (package nvidia-cudnn-frontend, imported as ``cudnn``).
 
 A graph is built once for a geometry, and executed on any addresses: tensors have numbers, not names. Dimensions are
-always in the order N, C, *X; the layout is the strides, of data, weight and result alike. What comes out must not depend on chance, so engines that add
-in any order are left out; float32 leaves out tensor cores unless TF32 is allowed.
+always in the order N, C, *X; the layout is the strides, of data, weight and result alike. What comes out must not
+depend on chance, so engines that add in any order are left out; float32 leaves out tensor cores unless TF32 is allowed.
 """
 import threading
 import time

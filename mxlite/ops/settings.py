@@ -16,5 +16,6 @@ autotune = True
 
 for _name in filter(None, os.environ.get("MXLITE_OFF", "").replace(" ", "").split(",")):
     if not isinstance(globals().get(_name), bool):
-        raise ValueError(f"MXLITE_OFF={_name!r} is no option: winograd, fuse, fold, prepare, unroll, tf32, layout and autotune are")
+        raise ValueError(f"MXLITE_OFF={_name!r} is no option: winograd, fuse, fold, prepare, unroll, tf32, layout and "
+                         f"autotune are")
     globals()[_name] = False
