@@ -9,69 +9,18 @@ import time
 from math import prod
 
 from .._core.dtypes import ITEMSIZE
-from ..ops import settings
-from . import _libs
-from .arena import align, channels_last, row_major
+from . import _libs, autotune
+from .arena import align
+from .dnn_graph import BIAS, KINDS, RESIDUAL, Geometry, Spec, W, X, Y
 from .families.epilogue import epilogue
 from .libraries import Call, LibraryPlan
-from .lt import tf32
 
 TYPES = {"float32": "FLOAT", "float64": "DOUBLE", "float16": "HALF", "bfloat16": "BFLOAT16"}
-X, W, Y, BIAS, RESIDUAL = 1, 2, 3, 4, 5         # numbers of tensors
 WORKSPACE_LIMIT = 128 << 20
 KEEP_FROM = 0.1                 # seconds of building, from which on a plan is kept on disk
+LONGEST = 2.0                   # seconds that building plans to choose from may take
 DNN_ALIGNMENT = 16
 PLAIN = {"act": 0, "lo": 0.0, "hi": 0.0, "bias": 0, "residual": 0, "prepared": 0}
-
-
-class Geometry:
-    """A convolution as cuDNN sees it: two spatial axes where the third is not used."""
-
-    __slots__ = ("x", "w", "y", "pad", "stride", "dilation", "last")
-
-    def __init__(self, a):
-        """`a`: arguments of the CPU's kernel; ``last`` in them: data, weight and output have their channels last."""
-        axes = slice(0 if a["kernel"][0] > 1 or a["src"][0] > 1 or a["dst"][0] > 1 else 1, 3)
-        self.x = (a["batch"], a["channels"], *a["src"][axes])
-        self.w = (a["filters"], a["channels"] // a["groups"], *a["kernel"][axes])
-        self.y = (a["batch"], a["filters"], *a["dst"][axes])
-        self.pad, self.stride, self.dilation = (tuple(a[k][axes]) for k in ("pad", "stride", "dilate"))
-        self.last = bool(a.get("last"))
-
-    def strides(self, k):
-        return (channels_last if self.last else row_major)((self.x, self.w, self.y)[k])
-
-    def after(self):
-        """Zeros behind the data along each axis: as many as in front, where that gives as many outputs as there are
-        (``(x + before + after - span) // stride + 1``); else what the last window reaches."""
-        out = []
-        for x, k, y, p, s, d in zip(self.x[2:], self.w[2:], self.y[2:], self.pad, self.stride, self.dilation):
-            span = d * (k - 1) + 1
-            out.append(p if (x + 2 * p - span) // s + 1 == y else (y - 1) * s + span - x - p)
-        return tuple(out)
-
-    def key(self):
-        return tuple(getattr(self, k) for k in self.__slots__)
-
-
-class Spec:
-    """What a graph computes: `kind` (``"forward"``, ``"dgrad"``, ``"wgrad"``), dtype, geometry, and of what stands
-    behind the product: bias, residual, relu."""
-
-    __slots__ = ("kind", "dtype", "geometry", "bias", "residual", "relu", "fast", "winograd")
-
-    def __init__(self, kind, dtype, geometry, bias=False, residual=False, relu=False):
-        self.kind, self.dtype, self.geometry = kind, dtype, geometry
-        self.bias, self.residual, self.relu = bool(bias), bool(residual), bool(relu)
-        self.fast, self.winograd = dtype == "float32" and tf32(), bool(settings.winograd)
-
-    def key(self):
-        return (self.kind, self.dtype, self.geometry.key(), self.bias, self.residual, self.relu, self.fast,
-                self.winograd)
-
-    def plain(self):
-        """The same with nothing behind the product."""
-        return Spec(self.kind, self.dtype, self.geometry)
 
 
 class Dnn:
@@ -87,6 +36,7 @@ class Dnn:
 
     def graph(self, spec):
         """(graph, bytes of workspace), or None where cuDNN has no plan for it (``refused`` says why)."""
+        spec.tuned = spec.tuned and autotune.wanted(self.device)
         key = spec.key()
         with self.lock:
             if key not in self.graphs:
@@ -141,8 +91,55 @@ class Dnn:
         if limit is not None:
             graph.deselect_workspace_greater_than(limit)
         graph.check_support()
-        graph.build_plans()
+        if not (spec.tuned and self._tune(spec, graph)):
+            graph.build_plans()
         return graph
+
+    def _tune(self, spec, graph):
+        """Make the quickest of the graph's first few plans the one that it executes; False where there is none. Plans
+        of engines that were left out cannot be built."""
+        key, begin, built = self.disk_key(spec), time.perf_counter(), {}
+        kept = self.disk.get("cudnn-choice", key)
+        if kept is not None and self._built(graph, int(kept)):
+            return True
+        for i in range(graph.get_execution_plan_count()):
+            if self._built(graph, i):
+                built[i] = int(graph.get_workspace_size_plan_at_index(i))
+            if len(built) == autotune.CANDIDATES or time.perf_counter() - begin > LONGEST:
+                break
+        if not built:
+            return False
+        best = next(iter(built))
+        if len(built) > 1:
+            numbers = list(built)
+            found = self._quickest(spec, graph, built)
+            if found is not None:
+                best = numbers[found]
+                self.disk.put("cudnn-choice", key, str(best).encode())
+        graph.build_plan_at_index(best)         # it is built: this only says which is executed
+        return True
+
+    def _built(self, graph, i):
+        try:
+            graph.build_plan_at_index(i)
+        except Exception as e:
+            if not self._means_no_plan(e):
+                raise
+            return False
+        return True
+
+    def _quickest(self, spec, graph, built):
+        """Which of the plans `built`, {index: bytes of workspace}, is the quickest, by their order; None: unknown."""
+        sizes = spec.nbytes()
+        try:
+            scratch = autotune.Scratch(self.device, [*sizes.values(), max(built.values())])
+        except MemoryError:
+            return None
+        pack, work = dict(zip(sizes, scratch.addresses)), scratch.addresses[-1]
+
+        def run(i):
+            return lambda stream: graph.execute_plan_at_index(pack, work, i, handle=self.handle)
+        return autotune.quickest(self.device, [run(i) for i in built], self._means_no_plan)
 
     def _describe(self, spec):
         """The graph of a spec, with numbered tensors."""
@@ -178,7 +175,7 @@ class Dnn:
         if spec.relu:
             out = graph.relu(input=out)
         out.set_output(True).set_dim(shape).set_stride(strides).set_data_type(io)
-        out.set_uid((Y, X, W)[("forward", "dgrad", "wgrad").index(spec.kind)])
+        out.set_uid((Y, X, W)[KINDS.index(spec.kind)])
         return graph
 
     def _keep(self, spec, graph):
@@ -238,7 +235,7 @@ def _product(device, kind, args, tensors, out, more):
     if not _aligned(*tensors.values(), out, *more):
         return None
     dnn, geometry = library(device), Geometry(a)
-    number = (Y, X, W)[("forward", "dgrad", "wgrad").index(kind)]
+    number = (Y, X, W)[KINDS.index(kind)]
     bias = more[0].address if a["bias"] else 0
     residual = more[a["bias"]].address if a["residual"] else 0
     relu, clips = a["act"] == 1, a["act"] == 2

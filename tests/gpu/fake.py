@@ -104,10 +104,10 @@ class Stream:
 
 class Event:
     def __init__(self, xp, disable_timing=False):
-        self.xp, self.of, self.done = xp, None, True
+        self.xp, self.of, self.done, self.at = xp, None, True, 0.0
 
     def record(self, stream=None):
-        self.of = stream.ptr
+        self.of, self.at = stream.ptr, self.xp.clock
         self.xp.note("record", stream.ptr)
 
     def synchronize(self):
@@ -172,6 +172,7 @@ class Cupy:
         self.__name__, self.__version__, self.log, self.guarded = "fake", version, [], False
         self.streams, self.current, self.functions, self.capability = [], [], [], capability
         self.device_stack, self.allocated, self.ndarray = [0], 0, _ndarray
+        self.clock = 0.0            # milliseconds: whoever pretends to take time moves it
         self.devices, self.driver, self.error = devices, driver, error
         note = self.note
 
@@ -191,7 +192,7 @@ class Cupy:
             Device=Device, Stream=lambda non_blocking=False: Stream(self, non_blocking),
             Event=lambda disable_timing=False: Event(self, disable_timing), alloc=self.alloc,
             alloc_pinned_memory=self.alloc_pinned, UnownedMemory=UnownedMemory, MemoryPointer=MemoryPointer,
-            get_elapsed_time=lambda a, b: 2.0, runtime=Runtime(self), driver=Driver(self),
+            get_elapsed_time=lambda a, b: b.at - a.at + 2.0, runtime=Runtime(self), driver=Driver(self),
             function=SimpleNamespace(Module=lambda: Module(self)), compiler=SimpleNamespace(nvrtc=Nvrtc(self)))
         self.pool = SimpleNamespace(free_bytes=lambda: 100, free_all_blocks=lambda: note("free_all_blocks"))
 
