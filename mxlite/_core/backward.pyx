@@ -245,9 +245,7 @@ cdef list head_arrays(heads, given):
     for i, x in enumerate(heads):
         g = None if given is None else given[i]
         if g is None:
-            g = empty(x.shape, x.dtype_name, x.context)
-            view = g.numpy_view()
-            view.fill(0x3F80 if x.dtype_name == "bfloat16" else 1)
+            g = ones(x)
         elif not isinstance(g, NDArrayBase):
             raise TypeError(f"head gradient {i} must be an NDArray or None, got {type(g).__name__}")
         elif g.shape != x.shape:
@@ -360,6 +358,11 @@ cdef list grad_recorded(heads, variables, head_grads, bint retain_graph, bint cr
 cdef object accumulate(to, value):
     op = RECORDS["_accumulate"]
     function_of(op).apply(op.parse({}), (to, value.as_in_context(to.context)), to)
+
+
+cdef object ones(x):
+    op = RECORDS["ones_like"]
+    return function_of(op).apply(op.parse({}), (x,))[0]
 
 
 cdef object copy(x):

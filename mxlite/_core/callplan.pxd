@@ -17,6 +17,7 @@ cdef class CallPlan:
     cdef int64_t work, size
     cdef int threads
     cdef bint random
+    cdef object on_device        # runs the call on a GPU; None on the host
     cdef bint simple             # a kernel, one output, no random numbers
     cdef uint32_t may_alias      # bit k: output 0 may be written into input k's memory
     cdef int64_t epoch           # of the options that it was made under

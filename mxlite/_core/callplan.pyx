@@ -8,10 +8,10 @@ from mxlite._core.program cimport kernel_pointer
 from . import cpu, options
 from . import dtypes as _dtypes
 from .blame import blame
-from .context import check_usable, current_context
+from .context import check_usable, current_context, gpu_backend
 from .errors import MXNetError
 from .infer import check_shape
-from .select import select
+from .select import Launch, select, scalars_of
 from ..ops.record import show
 
 cdef object TOO_MANY = 1 << 58  # elements
@@ -105,8 +105,12 @@ cdef CallPlan make_plan(str called, record, tuple inputs, p, ctx):
             check_size(called, shape)
         kinds = ["float32" if k is None else k for k in kinds]
         plan.threads = cpu.get_threads()
-        launch = select(record, p, shapes, [tuple(s) for s in outs], dtypes, kinds, plan.threads,
-                        _dtypes.ITEMSIZE[(dtypes or kinds)[0]])
+        if context.device_typeid == 2:
+            plan.on_device = gpu_backend().get_device(context.device_id).call_of(called, record)
+            launch = Launch()
+        else:
+            launch = select(record, p, shapes, [tuple(s) for s in outs], dtypes, kinds, plan.threads,
+                            _dtypes.ITEMSIZE[(dtypes or kinds)[0]])
     except MemoryError:
         raise
     except Exception as e:          # a rule that fails is told like one that refuses, and keeps its traceback
@@ -124,7 +128,7 @@ cdef CallPlan make_plan(str called, record, tuple inputs, p, ctx):
     else:
         plan.n_in, plan.n_out = len(inputs), n_out
     plan.p, plan.capsule, plan.context = p, launch.capsule, context
-    plan.args, plan.scalars, plan.work = launch.args, launch.scalars, launch.work
+    plan.args, plan.scalars, plan.work = launch.args, scalars_of(record, p), launch.work
     plan.fn = NULL if launch.capsule is None else kernel_pointer(launch.capsule)
     plan.n_visible, plan.n_aux = n_visible, n_aux
     plan.random, plan.epoch = record.random, now

@@ -15,7 +15,7 @@ from mxlite._core.abi cimport *
 from mxlite._core.ndarray cimport ITEMSIZE, NDArrayBase, array_at
 from mxlite._core.storage cimport foreign_storage
 from . import dtypes as _dtypes
-from .context import CPU as _CPU
+from .context import CPU as _CPU, Context, check_usable
 from .errors import MXNetError
 
 cdef extern from *:
@@ -62,6 +62,7 @@ cdef extern from *:
 
 cdef enum:
     ON_CPU = 1
+    ON_CUDA = 2
     ON_PINNED = 3               # host memory that a GPU can reach
     READ_ONLY = 1
     IS_COPIED = 2
@@ -118,6 +119,8 @@ def export(NDArrayBase a, bint versioned=False, bint copied=False):
     t = &lent.versioned.t if versioned else &lent.plain.t
     t.data, t.ndim, t.byte_offset = a.t.data, a.t.ndim, 0
     t.device.device_type, t.device.device_id = ON_CPU, 0
+    if a.context.device_typeid == 2:
+        t.device.device_type, t.device.device_id = ON_CUDA, a.context.device_id
     code, bits = CODES[a.dtype_name]
     t.dtype.code, t.dtype.bits, t.dtype.lanes = code, bits, 1
     t.shape, t.strides = lent.dims, lent.dims + 8
@@ -182,9 +185,12 @@ def take(capsule):
         if name != NULL and (strcmp(name, USED_PLAIN) == 0 or strcmp(name, USED_VERSIONED) == 0):
             raise ValueError("this DLPack capsule was taken before; a capsule can be taken once")
         raise TypeError(f"a capsule named {None if name == NULL else name.decode()!r} is no DLPack tensor")
-    if t.device.device_type != ON_CPU and t.device.device_type != ON_PINNED:
-        raise MXNetError(f"the tensor is on DLPack device type {t.device.device_type}, not on the CPU (1): copy it "
-                         f"there first")
+    context = _CPU
+    if t.device.device_type == ON_CUDA:
+        context = check_usable(Context("gpu", t.device.device_id))
+    elif t.device.device_type != ON_CPU and t.device.device_type != ON_PINNED:
+        raise MXNetError(f"the tensor is on DLPack device type {t.device.device_type}, neither on the CPU (1) nor on a "
+                         f"GPU of CUDA (2): copy it there first")
     kind = NAMES.get((t.dtype.code, t.dtype.bits)) if t.dtype.lanes == 1 else None
     if kind is None:
         raise MXNetError(f"a tensor of DLPack type code {t.dtype.code} with {t.dtype.bits} bits and {t.dtype.lanes} "
@@ -210,7 +216,7 @@ def take(capsule):
     if <size_t>data % <size_t>ITEMSIZE[<int>_dtypes.FLAG[kind]]:
         raise ValueError("the tensor's elements are not aligned in memory; make a copy first")
     owner = Borrowed.__new__(Borrowed)
-    array = array_at(data, foreign_storage(data, size, owner), shape, _dtypes.FLAG[kind], _CPU)
+    array = array_at(data, foreign_storage(data, size, owner), shape, _dtypes.FLAG[kind], context)
     PyCapsule_SetName(capsule, USED_PLAIN if versioned == NULL else USED_VERSIONED)
     owner.plain, owner.versioned = plain, versioned
     return array

@@ -10,6 +10,7 @@ cdef class NDArrayBase:
     cdef readonly object _entry            # (tape node, output index) that made the array while recording, or None
     cdef object __weakref__
     cdef inline int64_t nbytes(self) noexcept
+    cdef int _copy_between(self, NDArrayBase other, here, there) except -1
 
 cdef class Buffer:
     """Memory as Python's buffer protocol shows it."""

@@ -9,11 +9,10 @@ from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
 from libc.stdint cimport int64_t
 from libc.string cimport memcmp, memcpy, memset
 from mxlite._core.abi cimport *
-from mxlite._core.storage cimport Storage, foreign_storage, new_storage
+from mxlite._core.storage cimport Storage, foreign_storage, new_storage, storage_on
 from . import dtypes as _dtypes
 from .context import CPU as _CPU, gpu_backend
 from .errors import MXNetError
-from .storage import device_storage
 
 cdef extern from *:
     """
@@ -158,16 +157,11 @@ cdef NDArrayBase new_array(int ndim, const int64_t* shape, int dtype, object con
     return a
 
 
-cdef Storage storage_on(int64_t nbytes, object context):
-    """Memory where arrays of `context` lie."""
-    if context.device_typeid == 2:
-        return <Storage>device_storage(nbytes, context)
-    return new_storage(nbytes)
-
-
 cdef object device_of(NDArrayBase a):
     """The device that `a` lies on; None for the host."""
-    return gpu_backend().get_device(a.context.device_id) if a.context.device_typeid == 2 else None
+    if a.context is CPU or a.context.device_typeid != 2:
+        return None
+    return gpu_backend().get_device(a.context.device_id)
 
 
 cdef NDArrayBase array_like(const mxl_tensor* like, object context):
@@ -334,8 +328,46 @@ cdef class NDArrayBase:
 
     def numpy_view(self):
         """A NumPy array over this array's own memory (bfloat16 as uint16). Writing to it writes here; call
-        ``touched`` afterwards."""
+        ``touched`` afterwards. MXNetError for an array on a GPU, whose memory the host cannot reach."""
+        if device_of(self) is not None:
+            raise MXNetError(f"the array of shape {self.shape} is on {self.context}, and NumPy cannot share its "
+                             f"memory: x.asnumpy() is a copy, x.as_in_context(mx.cpu()) another array")
         return numpy_at(self.t.data, self.shape, NAME[self.t.dtype], self.storage)
+
+    def host_view(self):
+        """A NumPy array to read (bfloat16 as uint16): over this array's own memory on the host, a copy of what is on a
+        GPU, which is waited for."""
+        here = device_of(self)
+        if here is None:
+            return self.numpy_view()
+        out = np.empty(self.shape, NUMPY[NAME[self.t.dtype]])
+        here.download(<size_t>out.ctypes.data, <size_t>self.t.data, self.nbytes())
+        return out
+
+    def set_from_host(self, values):
+        """Overwrite this array with a NumPy array of its shape and dtype (bfloat16 as uint16)."""
+        here = device_of(self)
+        if here is None:
+            np.copyto(self.numpy_view(), values, casting="no")
+        else:
+            values = np.asarray(values, order="C")
+            if values.shape != self.shape or values.dtype != NUMPY[NAME[self.t.dtype]]:
+                raise MXNetError(f"an array of shape {self.shape} {self.dtype_name} cannot take NumPy's of "
+                                 f"{values.shape} {values.dtype}")
+            here.upload(<size_t>self.t.data, <size_t>values.ctypes.data, self.nbytes())
+        self.storage.version += 1
+
+    def enlarge(self, int64_t nbytes):
+        """Give this array, which nobody has written yet, memory of at least `nbytes` bytes under the same shape."""
+        if nbytes > self.storage.nbytes:
+            self.storage = storage_on(nbytes, self.context)
+            self.storage.spare = True
+            self.t.data = self.storage.data
+
+    @property
+    def room(self):
+        """Bytes of memory that this array's maker may use: its own, or those that `enlarge` gave it."""
+        return self.storage.nbytes if self.storage.spare else self.nbytes()
 
     def touched(self):
         """Say that the memory was written from outside the operators."""
@@ -347,21 +379,27 @@ cdef class NDArrayBase:
             raise MXNetError(f"cannot copy an array of shape {other.shape} into one of shape {self.shape}")
         here, there = device_of(self), device_of(other)
         if here is not None or there is not None:
-            if self.t.dtype != other.t.dtype:       # converted where it lies, then moved
-                raise MXNetError(f"copying {other.dtype_name} on {other.context} into {self.dtype_name} on "
-                                 f"{self.context} needs a cast in front: x.astype({self.dtype_name!r})")
-            if there is None:
-                here.upload(<size_t>self.t.data, <size_t>other.t.data, self.nbytes())
-            elif here is None:
-                there.download(<size_t>self.t.data, <size_t>other.t.data, self.nbytes())
-            else:
-                here.copy_from(there, <size_t>self.t.data, <size_t>other.t.data, self.nbytes())
+            self._copy_between(other, here, there)
         elif self.t.dtype == other.t.dtype:
             memcpy(self.t.data, other.t.data, self.nbytes())
         else:
             from .convert import convert
             convert(other.numpy_view(), other.dtype_name, self.numpy_view(), self.dtype_name)
         self.storage.version += 1
+
+    cdef int _copy_between(self, NDArrayBase other, here, there) except -1:
+        """`copy_from` where `here`, the device of this array, or `there`, the other's, is not None."""
+        if self.t.dtype != other.t.dtype:       # converted where it lies, then moved
+            other = other.astype(self.dtype_name)
+        if there is None:
+            here.upload(<size_t>self.t.data, <size_t>other.t.data, self.nbytes(),
+                        other.context.device_type == "cpu_pinned")
+        elif here is None:
+            there.download(<size_t>self.t.data, <size_t>other.t.data, self.nbytes(),
+                           self.context.device_type == "cpu_pinned")
+        else:
+            here.copy_from(there, <size_t>self.t.data, <size_t>other.t.data, self.nbytes())
+        return 0
 
     def part(self, int64_t start, tuple shape):
         """An array over `shape` elements of this one's memory from element `start` on, contiguous; no copy."""

@@ -8,13 +8,20 @@ class Launch:
 
     __slots__ = ("capsule", "kernel", "args", "work", "scalars")
 
+    def __init__(self):
+        self.capsule, self.kernel, self.args, self.work, self.scalars = None, None, b"", 0, ()
+
+
+def scalars_of(op, p):
+    """Values of the dynamic parameters of `op` in `p`."""
+    return tuple(float(0 if getattr(p, k) is None else getattr(p, k)) for k in op.dynamic)
+
 
 def select(op, p, in_shapes, out_shapes, in_dtypes, out_dtypes, threads, itemsize):
     """The :class:`Launch` for `op` with parameters `p` on these shapes and dtypes."""
     launch = Launch()
-    launch.scalars = tuple(float(0 if getattr(p, k) is None else getattr(p, k)) for k in op.dynamic)
+    launch.scalars = scalars_of(op, p)
     launch.kernel = op.cpu(p) if callable(op.cpu) else op.cpu
-    launch.capsule, launch.args, launch.work = None, b"", 0
     lead = in_dtypes[0] if in_dtypes else out_dtypes[0]
     if launch.kernel is None or lead not in op.cpu_dtypes:
         launch.kernel = None

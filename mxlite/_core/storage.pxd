@@ -7,7 +7,9 @@ cdef class Storage:
     cdef int64_t capacity
     cdef public uint64_t version
     cdef public bint exported
+    cdef public bint spare          # it is larger than the array in it, whose maker keeps notes behind
     cdef object owner
 
 cdef Storage new_storage(int64_t nbytes)
 cdef Storage foreign_storage(void* data, int64_t nbytes, object owner)
+cdef Storage storage_on(int64_t nbytes, object context)

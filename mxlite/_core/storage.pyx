@@ -10,6 +10,9 @@ import os
 cimport cython
 from libc.stdlib cimport free
 from libc.stdint cimport int64_t, uint64_t
+from .context import CPU as _CPU, gpu_backend
+
+cdef object CPU = _CPU
 
 cdef extern from *:
     """
@@ -33,6 +36,8 @@ cdef extern from *:
     void* mxl_aligned(int64_t n) nogil
 
 cdef enum:
+    GPU = 2                     # device types of contexts
+    PINNED = 3
     SMALLEST = 64
     CLASSES = 256
     BIG = 1 << 16               # from here on a block belongs to the class of its capacity, whatever it was asked for
@@ -145,11 +150,20 @@ cdef Storage foreign_storage(void* data, int64_t nbytes, object owner):
     return s
 
 
-def device_storage(int64_t nbytes, context):
-    """Uninitialised memory on a GPU, from its own pool."""
-    from .context import gpu_backend
-    memory = gpu_backend().get_device(context.device_id).alloc(nbytes)
-    cdef Storage s = foreign_storage(<void*><size_t>memory.ptr, nbytes, memory)
+cdef Storage storage_on(int64_t nbytes, object context):
+    """Uninitialised memory where arrays of `context` lie: the host's; a GPU's, from its own pool; page-locked memory of
+    the host, where there is a GPU."""
+    cdef Storage s
+    if context is CPU:          # the usual case
+        return new_storage(nbytes)
+    memory = None
+    if context.device_typeid == GPU:
+        memory = gpu_backend().get_device(context.device_id).alloc(nbytes)
+    elif context.device_typeid == PINNED:
+        memory = gpu_backend().pinned(nbytes)
+    if memory is None:
+        return new_storage(nbytes)
+    s = foreign_storage(<void*><size_t>memory.ptr, nbytes, memory)
     s.exported = False          # nobody but mxlite writes there
     return s
 

@@ -84,10 +84,8 @@ class Backend:
     def memory_info(self, index):
         """(free, total) bytes of device `index`; what CuPy's pool holds and nobody uses counts as free."""
         self.check(index)
-        with self.xp.cuda.Device(index):
-            free, total = self.xp.cuda.runtime.memGetInfo()
-            pool = self.xp.get_default_memory_pool()
-            return int(free) + int(pool.free_bytes()), int(total)
+        from .device import memory_info
+        return memory_info(self.xp, index)
 
 
 def _import():
@@ -134,6 +132,19 @@ def memory_info(index):
 
 def get_device(index):
     return look().device(index)
+
+
+def pinned(nbytes):
+    """Page-locked memory of the host; None where there is no GPU."""
+    backend = look()
+    return None if backend.xp is None or not backend.count else backend.xp.cuda.alloc_pinned_memory(max(nbytes, 1))
+
+
+def wait_all():
+    """Wait for every device that was used. Raises what calls and programs met there."""
+    if _backend is not None and _backend.pid == os.getpid():
+        for device in list(_backend.devices.values()):
+            device.synchronize()
 
 
 def empty_cache(index):

@@ -6,7 +6,6 @@ another one, such as CuPy's current stream.
 """
 import ctypes
 import threading
-from contextlib import contextmanager
 
 from .arena import view_at
 from .cuda import Kernel, Kernels
@@ -33,6 +32,15 @@ class Staging:
             self.pieces[self.turn][1].synchronize()
         memory, event = self.pieces[self.turn]
         return memory.ptr, event
+
+    def straight(self, target, source, nbytes, kind):
+        """Copy between the device and pinned memory of the caller's, complete on return."""
+        device = self.device
+        with self.lock, device.use():
+            device.xp.cuda.runtime.memcpyAsync(target, source, nbytes, kind, device.stream.ptr)
+            event = device.xp.cuda.Event(disable_timing=True)
+            event.record(device.stream)
+            event.synchronize()
 
     def upload(self, target, source, nbytes):
         """Copy `nbytes` from host address `source` to device address `target`."""
@@ -66,6 +74,24 @@ class Staging:
                 finish()
 
 
+class Inside:
+    """What `Device.use` gives. It has no state of its own, so all threads share one."""
+
+    __slots__ = ("device", "own", "stream")
+
+    def __init__(self, device, own):
+        self.device, self.own, self.stream = device, own, device.stream
+
+    def __enter__(self):
+        self.own.__enter__()
+        self.stream.__enter__()
+        return self.device
+
+    def __exit__(self, *exc):
+        self.stream.__exit__(*exc)
+        self.own.__exit__(*exc)
+
+
 class Device:
     """GPU number `index` under `xp`, which is CuPy."""
 
@@ -73,20 +99,22 @@ class Device:
         self.index, self.xp = index, xp
         with xp.cuda.Device(index) as own:
             self.stream = xp.cuda.Stream(non_blocking=True)
+            self._inside = Inside(self, own)
             capability = str(own.compute_capability)
             self.name = _name(xp, index)
         self.arch, self.capability = f"sm_{capability}", int(capability)
         self.kernels, self.staging, self.libraries = Kernels(xp, self.arch), Staging(self), {}
+        with self.use():
+            self.numbers = self.alloc(16)               # {seed, step} of an operator's call that draws
+        self.drawing, self._late = threading.Lock(), None
         self.checks = []            # functions that raise what an earlier program met, called where the host waits
 
     def __repr__(self):
         return f"Device({self.index}, {self.name!r}, {self.arch})"
 
-    @contextmanager
     def use(self):
         """This device and its stream are CuPy's current ones inside."""
-        with self.xp.cuda.Device(self.index), self.stream:
-            yield self
+        return self._inside
 
     # -- memory -----------------------------------------------------------------------------------------------------
 
@@ -94,7 +122,13 @@ class Device:
         """Memory of at least `nbytes` bytes, aligned to 256, from CuPy's pool; ``.ptr`` is its address, and it goes
         back when the object does."""
         with self.use():
-            return self.xp.cuda.alloc(max(int(nbytes), 1))
+            try:
+                return self.xp.cuda.alloc(max(int(nbytes), 1))
+            except Exception as e:
+                if type(e).__name__ != "OutOfMemoryError":
+                    raise
+        free, total = memory_info(self.xp, self.index)
+        raise MemoryError(f"gpu({self.index}) has no {nbytes} bytes: {free} of its {total} are free")
 
     def fill(self, address, byte, nbytes):
         if nbytes:
@@ -105,14 +139,18 @@ class Device:
         """An array of CuPy over memory of this device; see :func:`~mxlite.gpu.arena.view_at`."""
         return view_at(self.xp, address, shape, dtype, owner, strides, self.index)
 
-    def upload(self, target, source, nbytes):
-        """Host to device, through pinned memory. The host's memory may be written again at once."""
-        if nbytes:
+    def upload(self, target, source, nbytes, pinned=False):
+        """Host to device; through pinned memory, unless the host's is `pinned`. It may be written again at once."""
+        if nbytes and pinned:
+            self.staging.straight(target, source, nbytes, self.xp.cuda.runtime.memcpyHostToDevice)
+        elif nbytes:
             self.staging.upload(target, source, nbytes)
 
-    def download(self, target, source, nbytes):
-        """Device to host, complete on return."""
-        if nbytes:
+    def download(self, target, source, nbytes, pinned=False):
+        """Device to host, complete on return. Raises what calls and programs met that were started before."""
+        if nbytes and pinned:
+            self.staging.straight(target, source, nbytes, self.xp.cuda.runtime.memcpyDeviceToHost)
+        elif nbytes:
             self.staging.download(target, source, nbytes)
         self.raise_failures()
 
@@ -156,16 +194,36 @@ class Device:
             event.record(self.stream)
         stream.wait_event(event)
 
+    def before_number(self, stream):
+        """`before`, for a stream of somebody else's by its number."""
+        with self.use():
+            self.before(self.xp.cuda.ExternalStream(stream))
+
     def synchronize(self):
         """Wait until the device has done what it was asked for. Raises what a program met on the way."""
         self.stream.synchronize()
         self.raise_failures()
 
     def raise_failures(self):
-        for check in self.checks:
+        for check in list(self.checks):
             check()
 
     # -- work -------------------------------------------------------------------------------------------------------
+
+    @property
+    def late(self):
+        """:class:`~mxlite.gpu.imperative.LateErrors` of calls on this device."""
+        if self._late is None:
+            from .imperative import LateErrors
+            with self.use():
+                self._late = LateErrors(self)
+            self.checks.append(self._late.check)
+        return self._late
+
+    def call_of(self, called, record):
+        """Calls of an operator under the name `called`; see :class:`~mxlite.gpu.imperative.Call`."""
+        from .imperative import Call
+        return Call(self, called, record)
 
     def kernel(self, launch):
         """A :class:`~mxlite.gpu.launch.Launch` ready to run."""
@@ -187,6 +245,13 @@ class Device:
     def capture(self, run):
         """A CUDA graph of what ``run(stream)`` starts."""
         return Capture(self, run)
+
+
+def memory_info(xp, index):
+    """(free, total) bytes of a device; what CuPy's pool holds and nobody uses counts as free."""
+    with xp.cuda.Device(index):
+        free, total = xp.cuda.runtime.memGetInfo()
+        return int(free) + int(xp.get_default_memory_pool().free_bytes()), int(total)
 
 
 def _name(xp, index):

@@ -11,8 +11,8 @@ def host(array):
 
 def look(array):
     """`host` for a metric that only reads and keeps nothing: without a copy where there need be none."""
-    if hasattr(array, "numpy_view") and array.dtype_name != "bfloat16":
-        return array.numpy_view()
+    if hasattr(array, "host_view") and array.dtype_name != "bfloat16":
+        return array.host_view()
     return host(array)
 
 

@@ -326,6 +326,9 @@ class NDArray:
     def dtype_name(self) -> str:
         """The dtype as a name, ``'float32'``."""
 
+    def enlarge(self, nbytes: Any) -> Any:
+        """NDArrayBase.enlarge(self, int64_t nbytes)"""
+
     def exp(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """e to the power x."""
 
@@ -353,6 +356,9 @@ class NDArray:
     @property
     def grad(self) -> NDArray | None:
         """The array that backward writes this array's gradient into; None without attach_grad."""
+
+    def host_view(self) -> Any:
+        """NDArrayBase.host_view(self)"""
 
     def item(self) -> Any:
         """The one element as a Python number."""
@@ -481,11 +487,18 @@ class NDArray:
     def rint(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """Nearest integer, halves downward (MXNet's rule: rint(0.5) is 0, rint(1.5) is 1, rint(-1.5) is -2)."""
 
+    @property
+    def room(self) -> Any:
+        """Bytes of memory that this array's maker may use: its own, or those that `enlarge` gave it."""
+
     def round(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """Nearest integer, halves away from zero."""
 
     def rsqrt(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """1 / sqrt(x)."""
+
+    def set_from_host(self, values: Any) -> Any:
+        """NDArrayBase.set_from_host(self, values)"""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -622,7 +635,7 @@ class NDArray:
         """A DLPack capsule over this array's memory, for reading."""
 
     def to_dlpack_for_write(self) -> Any:
-        """A DLPack capsule over this array's memory, for writing."""
+        """A DLPack capsule over this array's memory, for reading."""
 
     def tolist(self) -> list[Any]:
         """The elements as nested lists."""
@@ -649,10 +662,10 @@ class NDArray:
         """x without its fraction."""
 
     def wait_to_read(self) -> None:
-        """Nothing to wait for: every call has finished when it returns."""
+        """Wait until what was asked for on this array's GPU is done, and raise what went wrong there."""
 
     def wait_to_write(self) -> None:
-        """Nothing to wait for: every call has finished when it returns."""
+        """Wait until what was asked for on this array's GPU is done, and raise what went wrong there."""
 
     def zeros_like(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """Zeros of the input's shape and dtype."""
@@ -831,7 +844,7 @@ def true_divide(lhs: NDArray | float, rhs: NDArray | float) -> NDArray:
 
 
 def waitall() -> None:
-    """Nothing to wait for: every call has finished when it returns."""
+    """Wait until every GPU has done what it was asked for, and raise what went wrong there."""
 
 
 def zeros(

@@ -1,9 +1,12 @@
 """What comes from elsewhere: memory shared with other libraries (DLPack), and images."""
 from .._core import dlpack as _dlpack
+from .._core.context import Context, check_usable
 from .._core.errors import MXNetError
 from .ndarray import NDArray
+from .on_device import receive
 
 ON_THE_HOST = (1, 3)            # DLPack's device types for memory that the CPU reads: its own, and pinned
+ON_CUDA = 2
 
 
 def from_dlpack(dlpack):
@@ -11,18 +14,21 @@ def from_dlpack(dlpack):
     a DLPack capsule, which can be taken once.
 
     The memory stays alive as long as the array does. ValueError for what cannot be shared: a read-only tensor, one with
-    gaps between its elements. MXNetError for a tensor on another device or of a dtype that is not supported.
+    gaps between its elements. MXNetError for a tensor on another kind of device or of a dtype that is not supported.
     """
+    ordered = {}                        # a tensor on a GPU is put in order with our stream by who lends it
     if hasattr(dlpack, "__dlpack__"):
         if hasattr(dlpack, "__dlpack_device__"):
             kind, number = dlpack.__dlpack_device__()
-            if kind not in ON_THE_HOST:
-                raise MXNetError(f"the tensor is on DLPack device ({int(kind)}, {number}), not on the CPU: copy it "
-                                 f"there first")
+            if kind == ON_CUDA:
+                ordered = {"stream": receive(check_usable(Context("gpu", number)))}
+            elif kind not in ON_THE_HOST:
+                raise MXNetError(f"the tensor is on DLPack device ({int(kind)}, {number}), neither on the CPU nor on "
+                                 f"a GPU of CUDA: copy it there first")
         try:
-            capsule = dlpack.__dlpack__(max_version=(1, 0))
+            capsule = dlpack.__dlpack__(max_version=(1, 0), **ordered)
         except TypeError:               # a library older than DLPack 1.0
-            capsule = dlpack.__dlpack__()
+            capsule = dlpack.__dlpack__(**ordered)
     else:
         capsule = dlpack
     return _dlpack.take(capsule)

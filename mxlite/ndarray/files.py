@@ -44,7 +44,7 @@ def save(fname, data):
         # MXNet takes a V2 array without axes for one that was never given a shape, and reads no data.
         parts.append(struct.pack(f"<IiI{a.ndim}qiii", V2 if a.ndim else V3, 0, a.ndim, *a.shape, device,
                                  a.context.device_id, FLAG[a.dtype_name]))
-        parts.append(a.numpy_view().reshape(-1).view(np.uint8).data)
+        parts.append(a.host_view().reshape(-1).view(np.uint8).data)
     parts.append(struct.pack("<Q", len(names)))
     for n in names:
         text = n.encode()

@@ -9,9 +9,12 @@ import numpy as np
 
 from .._core import ndarray as _nd
 from .._core import tape as _tape
+from .._core.dtypes import NUMPY
 from .._core.errors import MXNetError
 from .._core.ndarray import NDArrayBase
 from ..ops.record import brief
+from . import on_device as _on_device
+from .on_device import GPU
 
 
 def _plain(key, ndim):
@@ -35,7 +38,7 @@ def _part(k):
     if k is None or k is Ellipsis or type(k) in (int, slice):
         return k
     if isinstance(k, NDArrayBase):
-        index = k.numpy_view()
+        index = k.host_view()
         if k.dtype_name == "bfloat16":
             from .._core.convert import from_bfloat16
             index = from_bfloat16(index)
@@ -83,8 +86,10 @@ def _get(x, key):
         block = _block(key, x)
         if block is not None:
             return block
-    view = x.numpy_view()
     plain = _plain(key, x.ndim)
+    if x.context.device_typeid == GPU:
+        return _on_device.get(x, plain)
+    view = x.numpy_view()
     part = view[plain]
     if not isinstance(part, np.ndarray):
         part = view[(*plain, ...)] if isinstance(plain, tuple) else view[plain, ...]    # an array, not a scalar
@@ -141,17 +146,19 @@ def set(x, key, value):
 
 
 def _set(x, key, value):
-    view = x.numpy_view()
-    bits = x.dtype_name == "bfloat16"
-    if isinstance(value, NDArrayBase):
+    there = x.context.device_typeid == GPU
+    bits, kind = x.dtype_name == "bfloat16", NUMPY[x.dtype_name]
+    if isinstance(value, NDArrayBase) and there:
+        pass                                    # converted, if need be, on the device
+    elif isinstance(value, NDArrayBase):
         if value.dtype_name == "bfloat16" and not bits:
             from .._core.convert import from_bfloat16
-            value = from_bfloat16(value.numpy_view())
+            value = from_bfloat16(value.host_view())
         elif bits and value.dtype_name != "bfloat16":
             from .._core.convert import to_bfloat16
-            value = to_bfloat16(value.numpy_view())
+            value = to_bfloat16(value.host_view())
         else:
-            value = value.numpy_view()
+            value = value.host_view()
     elif bits:
         from .._core.convert import to_bfloat16
         value = to_bfloat16(np.asarray(value, np.float32))
@@ -162,12 +169,18 @@ def _set(x, key, value):
         if value.dtype.kind not in "biuf":
             raise TypeError(f"cannot assign {value.dtype} values to an array of {x.dtype_name}")
     key = _plain(key, x.ndim)
+    if there:
+        if isinstance(value, np.ndarray) and value.dtype != kind:
+            with np.errstate(all="ignore"):
+                value = value.astype(kind)
+        return _on_device.set(x, key, value)
+    view = x.numpy_view()
     try:
         with np.errstate(all="ignore"):
             if value.ndim and value.size == 1:
                 value = value.reshape(())       # an element, which is read with shape (1,)
-            if value.dtype != view.dtype:
-                value = value.astype(view.dtype)
+            if value.dtype != kind:
+                value = value.astype(kind)
             view[key] = value
     except ValueError as e:
         raise MXNetError(f"cannot assign an array of shape {value.shape} to a selection of shape "

@@ -1,5 +1,6 @@
 """The NDArray: a contiguous array on a device, with MXNet's methods."""
 import operator
+import sys
 
 import numpy as np
 
@@ -7,10 +8,12 @@ from .._core import dlpack as _dlpack
 from .._core import dtypes as _dtypes
 from .._core import ndarray as _nd
 from .._core import tape as _tape
-from .._core.context import check_usable, current_context
+from .._core.context import check_usable, current_context, gpu_backend
 from .._core.errors import MXNetError
 from .._core.ndarray import NDArrayBase
 from . import indexing as _indexing
+from . import on_device as _on_device
+from .on_device import GPU
 
 __all__ = ["NDArray", "array", "empty", "from_numpy", "waitall"]
 
@@ -68,7 +71,7 @@ class NDArray(NDArrayBase):
         if self.size == 0:
             return False
         if self.size == 1:
-            return bool(self.numpy_view().reshape(-1)[0])
+            return bool(self.host_view().reshape(-1)[0])
         raise ValueError("The truth value of an NDArray with multiple elements is ambiguous.")
 
     def __float__(self):
@@ -86,11 +89,11 @@ class NDArray(NDArrayBase):
 
     def asnumpy(self):
         """A copy as a NumPy array (bfloat16 as float32)."""
-        view = self.numpy_view()
+        view = self.host_view()
         if self.dtype_name == "bfloat16":
             from .._core.convert import from_bfloat16
             return from_bfloat16(view)
-        return view.copy()
+        return view.copy() if self.context.device_typeid != GPU else view
 
     def asscalar(self):
         """The one element as a NumPy scalar. ValueError unless there is exactly one."""
@@ -118,29 +121,40 @@ class NDArray(NDArrayBase):
         return out if dtype is None else out.astype(dtype, copy=False)
 
     def to_dlpack_for_read(self):
-        """A DLPack capsule over this array's memory, for reading. Whoever takes it shares the memory."""
+        """A DLPack capsule over this array's memory, for reading. Whoever takes it shares the memory; on a GPU, what
+        comes next on CUDA's default stream waits for what was asked for here."""
+        if self.context.device_typeid == GPU:
+            _on_device.hand_over(self, None)
         return _dlpack.export(self)
 
-    def to_dlpack_for_write(self):
-        """A DLPack capsule over this array's memory, for writing. Whoever takes it shares the memory."""
-        return _dlpack.export(self)
+    to_dlpack_for_write = to_dlpack_for_read
 
     def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
         """A DLPack capsule over this array's memory, versioned where `max_version` is 1.0 or more; over a copy where
-        `copy` is true. BufferError for another device than (1, 0), the CPU."""
-        if stream is not None:
+        `copy` is true. `stream`: the number of the CUDA stream that is to wait for what was asked for here (None:
+        CUDA's default one, -1: none); on the CPU None. BufferError for another device than the array's."""
+        there = self.context.device_typeid == GPU
+        if stream is not None and not there:
             raise BufferError(f"stream must be None for an array on the CPU, got {stream!r}")
         if dl_device is not None and tuple(dl_device) != self.__dlpack_device__():
-            raise BufferError(f"the array is on DLPack device (1, 0), the CPU, and cannot be lent to {dl_device}")
-        return _dlpack.export(self.copy() if copy else self, max_version is not None and max_version[0] >= 1,
-                              bool(copy))
+            raise BufferError(f"the array is on DLPack device {self.__dlpack_device__()}, {self.context}, and cannot "
+                              f"be lent to {dl_device}")
+        lent = self.copy() if copy else self
+        if there:
+            _on_device.hand_over(lent, stream)
+        return _dlpack.export(lent, max_version is not None and max_version[0] >= 1, bool(copy))
 
     def __dlpack_device__(self):
-        """DLPack's (device type, device number): (1, 0), the CPU."""
-        return 1, 0
+        """DLPack's (device type, device number): (1, 0) is the CPU, (2, k) GPU number k."""
+        return (2, self.context.device_id) if self.context.device_typeid == GPU else (1, 0)
+
+    @property
+    def __cuda_array_interface__(self):
+        """What CuPy, Numba and PyTorch read of an array on a GPU, no copy; others have no such attribute."""
+        return _on_device.cuda_interface(self)
 
     def __reduce__(self):
-        return _unpickle, (self.numpy_view().copy(), self.dtype_name, self.context)
+        return _unpickle, (self.host_view().copy(), self.dtype_name, self.context)
 
     def __copy__(self):
         return self.copy()
@@ -231,7 +245,10 @@ class NDArray(NDArrayBase):
         backward([self], None if out_grad is None else [out_grad], retain_graph, train_mode)
 
     def wait_to_read(self):
-        """Nothing to wait for: every call has finished when it returns."""
+        """Wait until what was asked for on this array's GPU is done, and raise what went wrong there. On the CPU every
+        call has finished when it returns."""
+        if self.context.device_typeid == GPU:
+            gpu_backend().get_device(self.context.device_id).synchronize()
 
     wait_to_write = wait_to_read
 
@@ -360,7 +377,7 @@ def _unpickle(values, dtype, context):
     if not isinstance(values, np.ndarray) or values.dtype != _dtypes.NUMPY[name]:
         raise TypeError(f"this pickle holds no array of {name}")
     new = _nd.empty(values.shape, name, context)
-    np.copyto(new.numpy_view(), values)
+    new.set_from_host(values)
     return new
 
 
@@ -393,7 +410,7 @@ def array(source_array, ctx=None, dtype=None):
     name = "float32" if dtype is None else _dtypes.name_of(dtype)
     if type(source_array) is np.ndarray and name == "float32" and source_array.dtype == np.float32:    # the usual case
         new = _nd.empty(source_array.shape, name, _usable(ctx))
-        np.copyto(new.numpy_view(), source_array)
+        new.set_from_host(source_array)
         return new
     if isinstance(source_array, (list, tuple)) and source_array and isinstance(source_array[0], NDArrayBase):
         raise TypeError("source_array must be array like object, not a list of NDArrays: use nd.stack or nd.concat")
@@ -410,7 +427,11 @@ def array(source_array, ctx=None, dtype=None):
     new = _nd.empty(values.shape, name, _usable(ctx))
     kind = values.dtype.name
     from .._core.convert import convert
-    convert(values, "bfloat16" if kind == "bfloat16" else kind, new.numpy_view(), name)
+    there = new.context.device_typeid == GPU
+    target = np.empty(values.shape, _dtypes.NUMPY[name]) if there else new.numpy_view()
+    convert(values, "bfloat16" if kind == "bfloat16" else kind, target, name)
+    if there:
+        new.set_from_host(target)
     return new
 
 
@@ -443,4 +464,7 @@ def from_numpy(ndarray, zero_copy=True, array_cls=NDArray):
 
 
 def waitall():
-    """Nothing to wait for: every call has finished when it returns."""
+    """Wait until every GPU has done what it was asked for, and raise what went wrong there. On the CPU every call has
+    finished when it returns."""
+    if "mxlite.gpu" in sys.modules:
+        gpu_backend().wait_all()

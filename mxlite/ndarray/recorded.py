@@ -8,6 +8,7 @@ import numpy as np
 
 from .._core import tape as _tape
 from .._core.errors import MXNetError
+from .indexing import _set
 from .ndarray import _op, array
 
 
@@ -71,8 +72,7 @@ def set_recorded(x, key, value, assign):
     if np.unique(positions).size != positions.size:
         raise MXNetError("assigning a recorded array to positions that are named twice has no gradient")
     rest = x.copy()
-    rest.numpy_view().reshape(-1)[positions.reshape(-1)] = 0
-    rest.touched()
+    _set(rest.part(0, (rest.size,)), positions.reshape(-1), 0)
     assign()                                     # says what does not fit
     if value.dtype_name != x.dtype_name:
         value = value.astype(x.dtype_name)

@@ -13,11 +13,17 @@ from mxlite.gpu.launch import Module as LaunchModule
 
 from . import shim
 
+MEMORY = 1 << 32                # bytes of a device
+
 
 class CUDARuntimeError(RuntimeError):
     def __init__(self, status):
         super().__init__(f"cudaError {status}")
         self.status = status
+
+
+class OutOfMemoryError(Exception):
+    pass
 
 
 class Memory:
@@ -97,6 +103,16 @@ class Stream:
     def synchronize(self):
         self.xp.forbidden("a wait")
         self.xp.note("synchronize")
+
+    def wait_event(self, event):
+        self.xp.note("wait_event", self.ptr, event.of)
+
+
+class ExternalStream:
+    """A stream that somebody else made; 1 is CUDA's default one."""
+
+    def __init__(self, xp, ptr):
+        self.xp, self.ptr = xp, ptr
 
     def wait_event(self, event):
         self.xp.note("wait_event", self.ptr, event.of)
@@ -190,6 +206,7 @@ class Cupy:
             compute_capability = capability
         self.cuda = SimpleNamespace(
             Device=Device, Stream=lambda non_blocking=False: Stream(self, non_blocking),
+            ExternalStream=lambda ptr: ExternalStream(self, ptr),
             Event=lambda disable_timing=False: Event(self, disable_timing), alloc=self.alloc,
             alloc_pinned_memory=self.alloc_pinned, UnownedMemory=UnownedMemory, MemoryPointer=MemoryPointer,
             get_elapsed_time=lambda a, b: b.at - a.at + 2.0, runtime=Runtime(self), driver=Driver(self),
@@ -225,6 +242,8 @@ class Cupy:
 
     def alloc(self, nbytes):
         self.forbidden("an allocation")
+        if nbytes > MEMORY:
+            raise OutOfMemoryError(nbytes)
         self.note("alloc", nbytes, self.device_stack[-1])
         self.allocated += nbytes
         return Memory(nbytes)

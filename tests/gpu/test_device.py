@@ -1,6 +1,8 @@
 """A device's stream, memory, copies, kernels and graphs, on the recording fake."""
 import ctypes
 import gc
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -295,3 +297,24 @@ def test_without_nccl_the_error_says_what_to_install():
     dev.xp.cuda.nccl = type("Nccl", (), {"available": False})
     with pytest.raises(mx.MXNetError, match=r"NCCL, which is not installed: `pip install mxlite\[gpu,dist\]`"):
         Communicator([dev])
+
+
+# -- CuPy itself, which imports without a driver ----------------------------------------------------------------------
+
+def test_every_name_of_cupy_that_is_used_exists():
+    cupy = pytest.importorskip("cupy", reason="CuPy is not installed: pip install mxlite[gpu]")
+    found = {"cuda": set(), "runtime": set(), "driver": set(), "stream": set()}
+    for file in Path(cuda.__file__).parent.rglob("*.py"):
+        text = file.read_text()
+        found["cuda"].update(re.findall(r"\bxp\.cuda\.([\w.]+)", text))
+        found["runtime"].update(re.findall(r"\bruntime\.([a-zA-Z]\w+)", text))
+        found["driver"].update(re.findall(r"\bdriver\.([a-zA-Z]\w+)", text))
+        found["stream"].update(re.findall(r"\bstream\.(\w+)\(", text))
+    assert {"alloc", "ExternalStream"} <= found["cuda"] and "memcpyPeerAsync" in found["runtime"]
+    assert "launchKernel" in found["driver"] and "begin_capture" in found["stream"]
+    places = {"cuda": cupy.cuda, "runtime": cupy.cuda.runtime, "driver": cupy.cuda.driver, "stream": cupy.cuda.Stream}
+    for where, names in found.items():
+        for name in sorted(names):
+            target = places[where]
+            for part in name.split("."):
+                target = getattr(target, part)      # AttributeError names what is missing
