@@ -1,5 +1,6 @@
 """On a GPU, convolutions and what stands between them keep an element's channels side by side: (N, *X, C) for
-(N, C, *X), which is how cuDNN computes; tensors in planes it would turn before every call, and back behind it.
+(N, C, *X), which is how cuDNN computes on tensor cores; tensors in planes it would turn before every call, and back
+behind it.
 
 Rows that know both orders (:mod:`.layout_rules`) are turned in connected regions that have convolutions in them. What a
 turned row alone makes and reads changes its shape; what others share has a twin, and a row that transposes one into the

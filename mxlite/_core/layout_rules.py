@@ -3,6 +3,7 @@
 A row is turned with all entries that its rule names; it is the same operator with another layout, axis or shape among
 its parameters. An operator that is not here keeps its inputs and outputs in the order that they have.
 """
+from ..ops import settings
 from ..ops.binary import kept_shape, spread_axes
 from ..ops.rules import axis_of, size
 
@@ -56,7 +57,8 @@ def form(draft, row):
 
 
 def convolution(draft, row, node, ins, outs):
-    """Convolution and its gradients, Deconvolution: two tensors and the third, all of one layout."""
+    """Convolution and its gradients, Deconvolution: two tensors and the third, all of one layout. It is cuDNN's engines
+    on tensor cores that want channels last; float32 as it is, and float64, it computes in planes."""
     p = node.p
     if p.layout not in PLANES or len(ins[0]) not in LAYOUT:
         return None
@@ -64,7 +66,9 @@ def convolution(draft, row, node, ins, outs):
     if "shape" in node.op.params:
         changes["shape"] = turn(p.shape)
     weight = outs[0] if node.op.name == "_conv_wgrad" else ins[1]
-    worth = min(weight[0] // p.num_group, weight[1]) >= LEAST_CHANNELS
+    dtype = draft.dtypes[draft.ins[row][0]]
+    worth = min(weight[0] // p.num_group, weight[1]) >= LEAST_CHANNELS and (
+        dtype in ("float16", "bfloat16") or dtype == "float32" and settings.tf32)
     return (0, 1), (0,), changes, worth, None if node.op.name == "_conv_wgrad" else draft.ins[row][1]
 
 

@@ -34,7 +34,7 @@ def make_backend():
 def gpu(monkeypatch):
     monkeypatch.setattr(_libs, "disk", lambda: _libs.Cache(None))
     monkeypatch.setattr(sys.modules["mxlite.gpu"], "_backend", make_backend())
-    with mx.name.NameManager():         # names of nodes start anew
+    with mx.name.NameManager(), mx.runtime.option("tf32", True):    # names of nodes start anew
         yield mx.gpu(0)
 
 
@@ -254,6 +254,47 @@ def test_few_channels_are_not_worth_it(gpu):
     assert not transposed(exe, "train") and not transposed(exe, "infer")
 
 
+def test_float32_without_tensor_cores_stays(gpu):
+    """cuDNN computes that in planes, and would turn it if it were not."""
+    shapes = {**IMAGE, "softmax_label": (2,)}
+    with mx.runtime.option("tf32", False):
+        exe = bound(resnet(), gpu, shapes)
+        for a, b in zip(results(exe), results(bound(resnet(), mx.cpu(), shapes))):
+            np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3)
+        assert not transposed(exe, "train") and not transposed(exe, "infer")
+    assert transposed(exe, "train"), "another option, another program"
+
+
+@pytest.mark.parametrize("mode", ["train", "infer"])
+def test_half_precision(gpu, mode):
+    """Casts at the rims, statistics in float32; rows are fused as in float32."""
+    x = mx.sym.Cast(mx.sym.Variable("data"), dtype="float16")
+    x = norm(conv(x, 3, 8, "c1"), "bn1")
+    x = mx.sym.Activation(norm(conv(x, 3, 8, "c2"), "bn2", False) + x, act_type="relu")
+    x = mx.sym.Cast(pool(x, "avg", global_pool=True), dtype="float32")
+    net, shapes = head(x), {**IMAGE, "softmax_label": (2,)}
+    half = {"c1_weight": "float16", "c2_weight": "float16"}
+
+    def given(ctx):
+        exe = net.simple_bind(ctx, type_dict=half, **shapes)
+        rng = np.random.default_rng(2)
+        for name, a in (*exe.arg_dict.items(), *exe.aux_dict.items()):
+            value = np.ones(a.shape) if name.endswith(("gamma", "var")) else np.zeros(a.shape) if name.endswith(
+                ("beta", "mean", "label", "bias")) else rng.normal(size=a.shape) / 4
+            a.copy_from(mx.nd.array(value.astype(a.dtype), dtype=a.dtype))
+        return exe
+    with mx.runtime.option("tf32", False):
+        exe = given(gpu)
+        for a, b in zip(results(exe, mode == "train"), results(given(mx.cpu()), mode == "train")):
+            np.testing.assert_allclose(a, b, rtol=2e-2, atol=1e-2)
+        moved, names = transposed(exe, mode), [r[0] for r in rows(exe, mode)]
+    # The data is cast first: half as many bytes move. Both weights, their gradients and the data's move, too.
+    assert len(moved) == (6 if mode == "train" else 3), moved
+    assert ("BatchNorm + elemwise_add + Activation" if mode == "train" else
+            "Convolution + BatchNorm + elemwise_add + Activation") in names
+    assert not [r for r in rows(exe, mode) if (r[3] or "").startswith("reference") and r[0] != "BatchNorm into weights"]
+
+
 def test_a_lone_convolution_of_users_arrays_is_not_worth_it(gpu):
     """Data in, result out: cuDNN would move as much."""
     exe = check(conv(mx.sym.Variable("data"), 1, 8, "c"), gpu, modes=("infer",), data=(2, 8, 6, 6))
@@ -387,6 +428,7 @@ def test_any_network(given_net):
     module, before = sys.modules["mxlite.gpu"], sys.modules["mxlite.gpu"]._backend
     module._backend = make_backend()
     try:
-        check(net, mx.gpu(0), 2e-3, data=shape, **label)
+        with mx.runtime.option("tf32", True):
+            check(net, mx.gpu(0), 2e-3, data=shape, **label)
     finally:
         module._backend = before
