@@ -14,6 +14,7 @@ from .arena import align
 from .dnn_graph import BIAS, KINDS, RESIDUAL, Geometry, Spec, W, X, Y
 from .families.epilogue import epilogue
 from .libraries import Call, LibraryPlan
+from .pointwise import quicker
 
 TYPES = {"float32": "FLOAT", "float64": "DOUBLE", "float16": "HALF", "bfloat16": "BFLOAT16"}
 WORKSPACE_LIMIT = 128 << 20
@@ -30,6 +31,7 @@ class Dnn:
         self.cudnn, self.device, self.graphs, self.lock = cudnn, device, {}, threading.Lock()
         self.disk = _libs.disk() if disk is None else disk
         self.refused = {}               # key of a spec -> why cuDNN has no plan for it
+        self.pointwise = {}             # 1x1 convolution -> whether cublasLt runs it
         with device.use():
             self.handle = cudnn.create_handle()
             cudnn.set_stream(handle=self.handle, stream=device.stream.ptr)
@@ -45,8 +47,10 @@ class Dnn:
 
     def disk_key(self, spec):
         """What a plan depends on: the graph, both versions of cuDNN, the device."""
-        return repr((spec.key(), self.cudnn.backend_version(), self.cudnn.__version__, self.device.name,
-                     self.device.arch))
+        return repr((spec.key(), *self.versions()))
+
+    def versions(self):
+        return self.cudnn.backend_version(), self.cudnn.__version__, self.device.name, self.device.arch
 
     def _build(self, spec):
         kept = self.disk.get("cudnn", self.disk_key(spec))
@@ -60,7 +64,7 @@ class Dnn:
                 try:
                     graph = self._plan(spec, limit)
                 except Exception as e:  # the frontend's exceptions have no base of their own in every version
-                    if not self._means_no_plan(e):
+                    if not self.means_no_plan(e):
                         raise
                     self.refused[spec.key()] = str(e).strip().split("\n")[0]
                     continue
@@ -69,7 +73,7 @@ class Dnn:
                 return graph, int(graph.get_workspace_size())
         return None
 
-    def _means_no_plan(self, error):
+    def means_no_plan(self, error):
         named = getattr(self.cudnn, "cudnnGraphNotSupportedError", None)
         return (named is not None and isinstance(error, named)) or isinstance(error, RuntimeError) \
             or type(error).__module__.startswith("cudnn")
@@ -123,7 +127,7 @@ class Dnn:
         try:
             graph.build_plan_at_index(i)
         except Exception as e:
-            if not self._means_no_plan(e):
+            if not self.means_no_plan(e):
                 raise
             return False
         return True
@@ -139,7 +143,7 @@ class Dnn:
 
         def run(i):
             return lambda stream: graph.execute_plan_at_index(pack, work, i, handle=self.handle)
-        return autotune.quickest(self.device, [run(i) for i in built], self._means_no_plan)
+        return autotune.quickest(self.device, [run(i) for i in built], self.means_no_plan)
 
     def _describe(self, spec):
         """The graph of a spec, with numbered tensors."""
@@ -223,8 +227,14 @@ def _aligned(*tensors):
     return not any(t.address % DNN_ALIGNMENT for t in tensors)
 
 
-def _product(device, kind, args, tensors, out, more):
-    """The plan of a product and what stands behind it. `tensors`: {number: tensor} of its factors."""
+def _product(device, kind, args, factors, ins, outs):
+    """The plan of a product and what stands behind it. `factors`: numbers of the first two of `ins`."""
+    return quicker(device, library(device), kind, {**PLAIN, **args}, ins, outs,
+                   lambda ins, outs: _plan(device, kind, args, dict(zip(factors, ins)), outs[0], ins[2:]))
+
+
+def _plan(device, kind, args, tensors, out, more):
+    """That plan by cuDNN. `tensors`: {number: tensor} of its factors."""
     a = {**PLAIN, **args}
     if a["prepared"] or any(t.dtype != out.dtype for t in (*tensors.values(), *more)) or out.dtype not in TYPES:
         return None
@@ -276,14 +286,14 @@ def _of_nothing(device, args, out):
 
 def forward(device, args, ins, outs, context=None):
     """``conv.forward``: data, weight, [bias], [residual]."""
-    return _product(device, "forward", args, {X: ins[0], W: ins[1]}, outs[0], ins[2:])
+    return _product(device, "forward", args, (X, W), ins, outs)
 
 
 def dgrad(device, args, ins, outs, context=None):
     """``conv.dgrad``, which is deconvolution too: dy, weight, [bias], [residual]."""
-    return _product(device, "dgrad", args, {Y: ins[0], W: ins[1]}, outs[0], ins[2:])
+    return _product(device, "dgrad", args, (Y, W), ins, outs)
 
 
 def wgrad(device, args, ins, outs, context=None):
     """``conv.wgrad``: dy, data. The result has the data's dtype; cuDNN has no wider one."""
-    return _product(device, "wgrad", args, {Y: ins[0], X: ins[1]}, outs[0], ins[2:])
+    return _product(device, "wgrad", args, (Y, X), ins, outs)

@@ -267,3 +267,76 @@ def test_a_program_is_timed_when_it_is_made_and_not_when_it_runs():
         for one in made.launches(work.address):
             one.run(dev.stream.ptr)
     np.testing.assert_array_equal(y.bits, 3)
+
+
+# -- 1x1 convolutions -------------------------------------------------------------------------------------------------
+
+def both(cudnn_takes, lt_takes, disk=NO_DISK):
+    dev = new_device()
+    dev.libraries["dnn"] = dnn.Dnn(Cudnn(xp=dev.xp, plans=[plan(cudnn_takes)]), dev, disk)
+    dev.libraries["lt"] = lt.Lt(FakeLt(durations=(lt_takes,)), dev, disk)
+    dev.libraries["lt"].lib.xp = dev.xp
+    return dev
+
+
+KINDS = ("forward", "dgrad", "wgrad")
+
+
+def one_by_one(dev, kind, bias=0, residual=0, act=0, **geometry):
+    """Runs a 1x1 convolution with channels last, after it was planned elsewhere; compares it with sums by NumPy. The
+    names of the libraries that a plan names, once it is decided."""
+    args = {"batch": 2, "channels": 4, "filters": 6, "groups": 1, "kernel": (1, 1, 1), "stride": (1, 1, 1),
+            "dilate": (1, 1, 1), "pad": (0, 0, 0), "src": (1, 3, 5), "dst": (1, 3, 5), "last": 1, "bias": bias,
+            "residual": residual, "act": act, "lo": -0.5, "hi": 0.5, **geometry}
+    rng = np.random.default_rng(3)
+    x, y, w = (rng.normal(size=s).astype("float32") for s in ((2, 3, 5, 4), (2, 3, 5, 6), (6, 1, 1, 4)))
+    flat = w.reshape(6, 4)
+    xs, want = {"forward": ([x, w], x @ flat.T), "dgrad": ([y, w], y @ flat),
+                "wgrad": ([y, x], np.einsum("nhwk,nhwc->kc", y, x).reshape(6, 1, 1, 4))}[kind]
+    if bias:
+        xs.append(rng.normal(size=want.shape[-1:]).astype("float32"))
+        want = want + xs[-1]
+    if residual:
+        xs.append(rng.normal(size=want.shape).astype("float32"))
+        want = want + xs[-1]
+    want = np.maximum(want, 0) if act == 1 else np.clip(want, -0.5, 0.5) if act == 2 else want
+    got = run_conv(dev, kind, args, xs, want.shape)
+    np.testing.assert_allclose(got, want, rtol=2e-5, atol=2e-5)
+    ins = [Tensor(a.shape, "float32", 1 << 40) for a in xs]
+    return getattr(dnn, kind)(dev, args, ins, [Tensor(want.shape, "float32", 1 << 41)]).library
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("behind", [{}, dict(bias=1, act=1), dict(bias=1, residual=1, act=1), dict(bias=1, act=2)],
+                         ids=str)
+def test_the_quicker_library_runs_a_1x1(kind, behind):
+    if kind == "wgrad" and behind or kind == "dgrad" and behind.get("act"):
+        behind = {} if kind == "wgrad" else dict(residual=1)
+    assert one_by_one(both(9, 3), kind, **behind) == "cublasLt"
+    assert one_by_one(both(3, 9), kind, **behind) == "cuDNN"
+
+
+def test_other_convolutions_are_no_products():
+    from mxlite.gpu.pointwise import product
+    args = {"batch": 2, "channels": 4, "filters": 6, "groups": 1, "kernel": (1, 1, 1), "stride": (1, 1, 1),
+            "dilate": (1, 1, 1), "pad": (0, 0, 0), "src": (1, 3, 5), "dst": (1, 3, 5), "last": 1}
+    assert product("forward", args) is not None
+    for k, v in (("last", 0), ("groups", 2), ("kernel", (1, 1, 3)), ("stride", (1, 2, 2)), ("pad", (0, 1, 0))):
+        assert product("forward", {**args, k: v}) is None
+
+
+def test_a_1x1_without_the_option_and_without_the_other_library():
+    dev = both(9, 3)
+    with mx.runtime.option("autotune", False):
+        assert one_by_one(dev, "forward") == "cuDNN" and not dev.xp.count("record")
+    assert one_by_one(dev, "forward") == "cublasLt"
+    alone = with_cudnn(Cudnn(plans=[plan(9)]))
+    alone.libraries["missing"] = {"lt": "not here"}
+    assert one_by_one(alone, "forward") == "cuDNN"
+
+
+def test_who_runs_a_1x1_is_kept_on_disk(tmp_path):
+    disk = _libs.Cache(tmp_path)
+    assert one_by_one(both(9, 3, disk), "dgrad") == "cublasLt"
+    dev = both(9, 3, disk)
+    assert one_by_one(dev, "dgrad") == "cublasLt" and not dev.xp.count("record")
