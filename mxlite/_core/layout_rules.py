@@ -127,6 +127,13 @@ def dropout(draft, row, node, ins, outs):
     return None if draws else ((0,), (0,), {})
 
 
+def alike(draft, row, node, ins, outs):
+    """Several tensors of one shape in, several out."""
+    if len({*ins, *outs}) != 1:
+        return None
+    return range(len(ins)), range(len(outs)), {}
+
+
 SHAPED = ("shape", "axes", "axis", "size", "lhs_axes", "rhs_axes")     # parameters that know the order of axes
 
 
@@ -155,5 +162,6 @@ RULES = {
                      "_backward_softmin"), along("axis")),
     **dict.fromkeys(("sum", "mean", "max", "min"), reduction),
     "_spread": spread, "_unbroadcast": spread,
+    **dict.fromkeys(("where", "_backward_where", "amp_multicast"), alike),
     **dict.fromkeys(("Dropout", "_backward_Dropout"), dropout),
 }

@@ -350,6 +350,17 @@ def test_weights_move_again_when_somebody_writes_into_them(gpu):
             np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
+def test_tensors_of_one_shape_pass_through_operators_of_many(gpu):
+    x = conv(mx.sym.Variable("data"), 3, 8, "c1")
+    y, z = mx.sym.amp_multicast(mx.sym.where(x > 0, x, 2 * x), mx.sym.tanh(x), num_outputs=2)
+    x = pool(conv(y * z, 3, 8, "c2"), "avg", global_pool=True)
+    exe = check(head(x), gpu, data=(2, 4, 8, 8), softmax_label=(2,))
+    assert {r[2] for r in rows(exe, "train") if r[0] in ("where", "amp_multicast", "_backward_where")} == {(2, 8, 8, 8)}
+    assert not [n for n in transposed(exe, "train") if n.startswith(("where", "amp"))]
+    assert {r[1] for r in rows(exe, "train") if r[0] == "channels last"} == {"data_last", "c1_weight_last",
+                                                                           "c2_weight_last", "flatten0_backward_last"}
+
+
 def test_the_users_own_layouts_stay(gpu):
     x = mx.sym.transpose(mx.sym.Variable("data"), axes=(0, 2, 3, 1))
     x = mx.sym.Convolution(x, kernel=(3, 3), num_filter=8, layout="NHWC", no_bias=True, name="c1")

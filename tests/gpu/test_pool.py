@@ -104,7 +104,8 @@ def test_channels_last(kind, options, channels, dtype, shift):
     args = op.launch(p, [check.bits_of(data).shape], None)
     check.same(check.run("pool.forward", args, [data], specs(moved), shift=shift)[0], moved, tol)
     if kind == "max":
-        check.same(check.run("pool.forward", args, [data], specs(moved), shift=shift, unread=(1,))[0][:1], moved[:1], tol)
+        alone = check.run("pool.forward", args, [data], specs(moved), shift=shift, unread=(1,))[0]
+        check.same(alone[:1], moved[:1], tol)
     dy = check.wrap(np.random.default_rng(1).normal(size=check.bits_of(want[0]).shape), dtype)
     extra = {"max": want[1:], "lp": [check.wrap(x, dtype), want[0]]}.get(kind, [])
     wanted = check.on_cpu("_backward_Pooling", [dy, *extra], {**params, "shape": x.shape})[0][0][0]
