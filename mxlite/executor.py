@@ -96,7 +96,7 @@ class Executor:
         self._bound.backward(grads, bool(is_train))
 
     @property
-    def monitored(self):
+    def _monitored(self):
         """Whether a callback sees every node's outputs."""
         return self._monitor is not None
 

@@ -327,7 +327,7 @@ class DataParallelExecutorGroup:
         """Forward, backward and update of the loaded batch as one run. False, with nothing done, where that takes
         several: more than one device, the CPU, a monitor, outputs that are no loss, an optimizer without a kernel."""
         now = self._now
-        if not self.on_gpu or len(self.contexts) > 1 or not self.for_training or now.execs[0].monitored:
+        if not self.on_gpu or len(self.contexts) > 1 or not self.for_training or now.execs[0]._monitored:
             return False
         if now.losses_only is None:
             now.losses_only = now.execs[0]._bound.losses_only()
