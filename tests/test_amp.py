@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import mxlite as mx
@@ -441,6 +441,7 @@ def test_prediction_has_no_scale():
 
 # -- converted symbols ------------------------------------------------------------------------------------------------
 @given(st.integers(0, 10 ** 6))
+@example(348)                               # a concatenation of float32 and half precision
 @settings(max_examples=120, deadline=None)
 def test_converted_graphs_fit_together(seed):
     """Whatever the network: all dtypes can be inferred from float32 variables, outputs are float32, and without its
@@ -485,6 +486,35 @@ def test_the_scale_operator_passes_on():
             exe.backward(mx.nd.array([1.0, 3.0], dtype=dtype))
             assert exe.outputs[0].astype("float32").asnumpy().tolist() == [1.5, -2.0]
             assert exe.grad_dict["x"].astype("float32").asnumpy().tolist() == [factor, 3 * factor]
+
+
+def test_scaled_in_float32():
+    """A scale beyond float16, which with a small gradient gives a number that is not."""
+    net = mx.sym._internal._scale_gradient(mx.sym.Variable("x"), mx.sym.Variable("s"))
+    args = {"x": mx.nd.ones((2,), dtype="float16"), "s": mx.nd.array([2.0 ** 17])}
+    exe = net.bind(mx.cpu(), args, {"x": mx.nd.zeros((2,), dtype="float16")})
+    exe.forward(is_train=True)
+    exe.backward(mx.nd.array([2.0 ** -10, 1.0], dtype="float16"))
+    assert exe.grad_dict["x"].asnumpy().tolist() == [128.0, np.inf]
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_convert_model(dtype):
+    mod = module(lenet(), None, (4, 1, 8, 8))
+    args, aux = mod.get_params()
+    net, half, half_aux = amp.convert_model(mod.symbol, args, aux, dtype, cast_optional_params=True)
+    assert {array.dtype for array in args.values()} == {np.float32}          # those that were given are as they were
+    assert {n for n, array in half.items() if array.dtype_name == dtype} == {
+        f"{layer}_{kind}" for layer in ("c1", "c2", "f1", "f2") for kind in ("weight", "bias")}
+    assert half["bn_gamma"] is args["bn_gamma"] and half_aux["bn_moving_var"] is aux["bn_moving_var"]
+    done = mx.mod.Module(net)
+    done.bind([("data", (4, 1, 8, 8))], for_training=False)
+    done.set_params(half, half_aux)
+    for each in (done, mod):
+        each.forward(batch_of(4, 1, 8, 8, classes=10), is_train=False)
+    np.testing.assert_allclose(done.get_outputs()[0].asnumpy(), mod.get_outputs()[0].asnumpy(), atol=0.02)
+    _, wide, _ = amp.convert_model(mod.symbol, args, aux, dtype)
+    assert {array.dtype for array in wide.values()} == {np.float32}
 
 
 # -- errors -----------------------------------------------------------------------------------------------------------
