@@ -391,6 +391,47 @@ def test_several_contexts():
     assert np.array_equal(two.get_params()[0]["f1_weight"].asnumpy(), before)
 
 
+def test_parts_on_several_contexts():
+    """Where forward copies the scale to other contexts, a new scale is there in time."""
+    groups = {}
+    for name in ("a", "b"):
+        with mx.AttrScope(ctx_group=name):
+            x = groups[name] = mx.sym.FullyConnected(groups.get("a", mx.sym.Variable("data")), num_hidden=3, name=name)
+    with mx.AttrScope(ctx_group="b"):
+        net = mx.sym.SoftmaxOutput(x, name="softmax")
+    out = []
+    for dtype in ("float16", None):
+        amp.init(dtype) if dtype else amp.disable()
+        mod = mx.mod.Module(net, context=[mx.cpu(0), mx.cpu(1)], group2ctxs={"a": mx.cpu(2), "b": mx.cpu(3)})
+        mod.bind([("data", (6, 4))], [("softmax_label", (6,))])
+        mx.random.seed(3)
+        mod.init_params(mx.init.Xavier())
+        mod.init_optimizer(optimizer_params={"learning_rate": 0.5})
+        for scale in (64.0, 4.0, 256.0):
+            if dtype:
+                amp.get_loss_scaler(mod)._loss_scale = scale
+            mod.forward_backward(batch_of(6, 4))
+            mod.update()
+        out.append(mod.get_params()[0])
+    for name, weight in out[1].items():
+        np.testing.assert_allclose(out[0][name].asnumpy(), weight.asnumpy(), atol=2e-3)
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_inputs_in_half_precision(dtype):
+    """They are bound in float32, or the parameters would be of their dtype."""
+    amp.init(dtype)
+    mod = mx.mod.Module(mlp())
+    mod.bind([mx.io.DataDesc("data", (6, 4), dtype)], [mx.io.DataDesc("softmax_label", (6,), "float16")])
+    mod.init_params()
+    mod.init_optimizer()
+    batch = batch_of(6, 4)
+    mod.forward_backward(mx.io.DataBatch([batch.data[0].astype(dtype)], batch.label))
+    mod.update()
+    assert {array.dtype for array in mod.get_params()[0].values()} == {np.float32}
+    assert mod.get_outputs()[0].dtype == np.float32
+
+
 @pytest.mark.parametrize("dtype", HALVES)
 def test_buckets_share_the_scale(dtype):
     def sym_gen(steps):
