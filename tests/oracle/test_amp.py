@@ -12,7 +12,7 @@ from mxlite.contrib import amp
 from mxlite.ops.record import REGISTRY
 
 from .. import networks
-from ..amp_programs import program
+from ..amp_networks import program
 from .test_example_symbols import SMALL
 
 FUNCTIONS = ["init", "init_trainer", "scale_loss", "unscale", "convert_symbol", "convert_model",
