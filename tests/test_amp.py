@@ -219,6 +219,7 @@ def test_prediction_has_no_scale():
     (lambda: amp.init(fp32_ops=["Convolution"]), AssertionError, "two lists: Convolution"),
     (lambda: amp.init(conditional_fp32_ops=[("exp", 1)]), AssertionError, "conditional_fp32_ops must be a list"),
     (lambda: amp.convert_symbol(1), AssertionError, "sym must be a Symbol, not int"),
+    (lambda: amp.convert_symbol(mlp(), data_names="data"), AssertionError, "data_names must be a list"),
     (lambda: amp.convert_symbol(mlp(), data_names=["datum"]), mx.MXNetError, "argument name datum not found"),
     (lambda: amp.convert_model(mlp(), [], {}), AssertionError, "arg_params must be a dict"),
     (lambda: amp.convert_bucketing_module(module()), AssertionError, "must be a BucketingModule, not Module"),

@@ -138,6 +138,11 @@ JOBS = {
     "twice": (TWICE, "hwvmtufe", {}), "twice bf16": (TWICE, "hwvmtufea", {"target_dtype": "bfloat16"}),
     "prelu": (["x = sym.FullyConnected(sym.Variable('a'), num_hidden=4)",
                "x = sym.LeakyReLU(x, act_type='prelu', name='p')"], "x", {"data_names": ["a"]}),
+    "casts": (["x = sym.FullyConnected(sym.amp_cast(sym.Variable('a'), dtype='float16'), num_hidden=4, name='f')",
+               "y = sym.amp_cast(x, dtype='float32', name='q')", "z = sym.amp_multicast(x, y, num_outputs=2)[0]"],
+              "xyz", {}),
+    "no inputs": (["x = sym.broadcast_add(sym.FullyConnected(sym.Variable('a'), num_hidden=4), sym.zeros((1,)))"], "x",
+                  {}),
     "variable": (["x = sym.Variable('a')"], "x", {}),
     "declared": (["x = sym.FullyConnected(sym.Variable('a', dtype='float16'), num_hidden=4)"], "x", {}),
 }

@@ -193,11 +193,14 @@ class Conversion:
     def _either(self, node, states):
         raw = [self._raw(e) for e in node.inputs]
         target, low = self.rules.target, [self._is_low(e) for e in node.inputs]
+        # MXNet asks the first input alone what the outputs are.
+        first, outs = node.inputs[0] if node.inputs else None, [None] * node.n_out
+        dtype = target if first in self.low or first in self.supposed else "float32" if first in self.wide else None
+        fit = wanted(node, [dtype] + [None] * (len(raw) - 1)) if dtype else None
+        if fit:
+            outs = fit[1]
         if not any(low):
-            first = node.inputs[0] if node.inputs else None         # MXNet asks the first input alone
-            dtype = target if first in self.low or first in self.supposed else "float32" if first in self.wide else None
-            fit = wanted(node, [dtype] + [None] * (len(raw) - 1)) if dtype else None
-            return raw, self._suppose(node, fit[1]) if fit else [None] * node.n_out
+            return raw, self._suppose(node, outs)
         known = [target if is_low else "float32" if self._is_wide(e) else None for is_low, e in zip(low, node.inputs)]
         fit = wanted(node, known)
         if fit is None:
@@ -210,7 +213,7 @@ class Conversion:
                 if e[0].name in self.data:
                     entry = self._in_target(e, node.where)
             inputs.append(entry)
-        return inputs, fit[1] if known[0] else [None] * node.n_out
+        return inputs, [a if a == b else None for a, b in zip(outs, fit[1])]
 
     def _suppose(self, node, dtypes):
         """What is true of the outputs where the target among `dtypes` is what MXNet takes them for."""

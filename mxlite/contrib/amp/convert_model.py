@@ -27,6 +27,8 @@ def convert_symbol(sym, target_dtype="float16", target_dtype_ops=None, fp32_ops=
     """
     _must_be("sym", sym, Symbol, "Symbol")
     rules = Rules(target_dtype, target_dtype_ops, fp32_ops, conditional_fp32_ops, excluded_sym_names)
+    if isinstance(data_names, str):
+        raise AssertionError(f"data_names must be a list of names, not {data_names!r}")
     if data_names is None:
         attrs = sym.attr_dict()
         data_names = [name for name in sym.list_inputs() if "__dtype__" not in attrs.get(name, ())]
