@@ -222,6 +222,7 @@ def test_prediction_has_no_scale():
     (lambda: amp.convert_symbol(mlp(), data_names="data"), AssertionError, "data_names must be a list"),
     (lambda: amp.convert_symbol(mlp(), data_names=["datum"]), mx.MXNetError, "argument name datum not found"),
     (lambda: amp.convert_model(mlp(), [], {}), AssertionError, "arg_params must be a dict"),
+    (lambda: amp.convert_model(mlp(), {"f1_bias": 1}, {}), AssertionError, "'f1_bias' must be a NDArray, not int"),
     (lambda: amp.convert_bucketing_module(module()), AssertionError, "must be a BucketingModule, not Module"),
     (lambda: amp.scale_loss(1, module()), mx.MXNetError, "Gluon's Trainer"),
     (lambda: amp.unscale(mx.optimizer.SGD()), TypeError, "takes a Module, which has the gradients"),

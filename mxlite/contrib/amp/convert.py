@@ -2,7 +2,7 @@
 from ..._core.dtypes import FLAG
 from ..._core.graph import Indexed, Node, states_of, topological
 from ..._core.infer import infer_dtypes
-from ...ops.record import REGISTRY
+from ...ops.record import REGISTRY, brief
 from ...symbol.inference import named
 from . import lists
 
@@ -43,7 +43,7 @@ class Rules:
         if given is None:
             return default
         if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
-            raise AssertionError(f"{what} must be a list of names, not {given!r}")
+            raise AssertionError(f"{what} must be a list of names, not {brief(given)}")
         return given
 
     @staticmethod
@@ -54,7 +54,7 @@ class Rules:
             if not (isinstance(given, list) and isinstance(one, (tuple, list)) and len(one) == 3
                     and isinstance(one[0], str) and isinstance(one[1], str) and isinstance(one[2], list)):
                 raise AssertionError("conditional_fp32_ops must be a list of (operator, parameter, list of values), "
-                                     f"not {given!r}")
+                                     f"not {brief(given)}")
         return given
 
     def kind(self, node):
@@ -92,8 +92,8 @@ def label(entry):
 class Conversion:
     """One pass over a graph by `rules`; `entries` are the converted outputs.
 
-    `data` are names of variables known to be float32. Those of other variables that only low operators read are read
-    as they are where `cast_optional`: whoever runs the graph has them in the target's dtype.
+    `data` are names of variables known to be float32. With `cast_optional` low operators read other variables without a
+    cast: whoever runs the graph has them in the target's dtype.
 
     MXNet's pass knows the dtype of an entry only where an operator of the lists made it; all else counts as unknown,
     and is cast again wherever a dtype is needed. This one puts the same casts, and more where MXNet's graph would not
