@@ -4,11 +4,10 @@
 An executor lowers a program on first use for each way it is run (for inference, for training with forward and backward
 in one graph split at a boundary, monitored), all over one arena. Outputs are arrays of their own, shared by all.
 """
-import os
 import threading
-import weakref
 
 from . import ndarray as _nd
+from .arenas import Arena
 from .dtypes import ITEMSIZE
 from .errors import MXNetError
 from .cells import recognise
@@ -33,38 +32,6 @@ REFERENCE_ERRORS = (ValueError, TypeError, LookupError, ArithmeticError, Attribu
 LEND_FROM = 1 << 16         # bytes of a head gradient that is read where it lies, where nothing speaks against it
 CODES = {1: "the kernel has no code for these dtypes", 2: "an index is out of range",
          3: "a value in the data is not allowed"}
-
-
-class Arena:
-    """Memory that programs share: the largest chunk any of them asked for. Chunks never move."""
-
-    def __init__(self):
-        self.chunks = []
-        self.lock = threading.Lock()
-        self.runner = None          # the thread that runs a program of this arena
-        self.last = None            # the token of the Bound that ran last: whose activations the chunks hold
-        ARENAS.add(self)
-
-    def reserve(self, nbytes, context):
-        """An array of at least `nbytes` bytes on `context`; an existing chunk where one is large enough."""
-        for chunk in self.chunks:
-            if chunk.size >= nbytes and chunk.context is context:
-                return chunk
-        self.chunks.append(_nd.empty((max(nbytes, 64),), "uint8", context))
-        return self.chunks[-1]
-
-
-ARENAS = weakref.WeakSet()
-
-
-def _after_fork():
-    """In a forked child: a lock that another thread held will never be released there."""
-    for arena in list(ARENAS):
-        arena.lock, arena.runner = threading.Lock(), None
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
 
 
 def check_sizes(g, shapes, dtypes):
@@ -344,8 +311,8 @@ class Bound:
             self._alone(self._backward, head_grads, is_train)
 
     def train(self, extend):
-        """Forward, backward and more as one run. ``extend(lowered)`` gives the training program, a :class:`Lowered`,
-        with more steps behind its own. The outputs must need no head gradients (``losses_only``)."""
+        """Forward, backward and more as one run, where ``losses_only``: ``extend(lowered)`` gives the training program
+        with more steps behind its own."""
         self._alone(self._train, extend)
 
     def losses_only(self):

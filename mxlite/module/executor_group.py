@@ -93,6 +93,8 @@ class DataParallelExecutorGroup:
     where none are given their shapes are inferred.
     """
 
+    scaling = None                      # what scales gradients, and may leave out an update because of them
+
     def __init__(self, symbol, contexts, work_load, param_names, data_names, label_names, state_names,
                  fixed_param_names, for_training, inputs_need_grad, grad_req, shared_group=None, group2ctxs=None):
         self.group2ctxs = group2ctxs or [None] * len(contexts)
@@ -323,9 +325,11 @@ class DataParallelExecutorGroup:
 
     def train_step(self, updater, index_of):
         """Forward, backward and update of the loaded batch as one run. False, with nothing done, where that takes
-        several: more than one device, the CPU, a monitor, outputs that are no loss, an optimizer without a kernel."""
+        several: more than one device, the CPU, a monitor, scaled gradients, outputs that are no loss, an optimizer
+        without a kernel."""
         now = self._now
-        if not self.on_gpu or len(self.contexts) > 1 or not self.for_training or now.execs[0].monitored:
+        if not (self.on_gpu and len(self.contexts) == 1 and self.for_training and self.scaling is None
+                and now.execs[0]._monitor is None):
             return False
         if now.losses_only is None:
             now.losses_only = now.execs[0]._bound.losses_only()

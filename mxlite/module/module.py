@@ -78,7 +78,6 @@ class Module(BaseModule):
         self._params_dirty = False              # devices hold newer values than _arg_params, _aux_params
         self._optimizer = self._updater = self._index = None
         self._sums = None                       # what adds up gradients over several GPUs
-        self._loss_scaler = None                # what may skip an update, looking at the gradients
         self._preload_opt_states = None
         self._exec_group = None
         self._data_shapes = self._label_shapes = None
@@ -428,7 +427,7 @@ class Module(BaseModule):
         """`forward_backward` and `update`. On a GPU they are one CUDA graph, where nothing can look at what is between:
         no monitor, no loss scaling, one device, and an optimizer that has a kernel for all parameters at once."""
         self._need("binded", "params_initialized", "optimizer_initialized")
-        if self._exec_group.on_gpu and self._loss_scaler is None and self._steps_are_ours():
+        if self._exec_group.on_gpu and self._steps_are_ours():
             self._load(data_batch)
             self._params_dirty = True
             if not self._exec_group.train_step(self._updater, self._index_of):

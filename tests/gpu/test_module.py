@@ -397,7 +397,7 @@ def test_who_watches_gets_pieces(gpus):
     mod = fitted(mx.gpu(0), monitor=monitor)
     assert step_of(mod) is None and len(seen) == 10
     mod, _ = trained(mx.gpu(0), "sgd", steps=0)
-    mod._loss_scaler = object()
+    mod._exec_group.scaling = object()
     mod.train_step(batch(0))
     assert step_of(mod) is None
 

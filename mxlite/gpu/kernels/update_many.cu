@@ -1,7 +1,7 @@
 /* One optimizer step on all weights of a group in one launch. Where they lie stands in a table in the device's memory,
- * and so do the numbers that change from step to step: a captured launch stays valid. KIND names the step, STATES, COUNT
- * and DECAY say how many states and scalars it has and which scalar is the weight decay. MIXED: a float32 copy of the
- * weight is what moves, and the weight is rounded from it. A block takes CHUNK elements of one weight. */
+ * and so do the numbers that change from step to step: a captured launch stays valid. KIND names the step, STATES,
+ * COUNT and DECAY say how many states and scalars it has and which scalar is the weight decay. MIXED: a float32 copy of
+ * the weight is what moves, and the weight is rounded from it. A block takes CHUNK elements of one weight. */
 #include "update_steps.cuh"
 
 enum { CHUNK = 2048, V = 4, LEARNING = 0, CORRECTION = 1, WEIGHT_DECAY = 2, SCALARS = 3 };
