@@ -6,21 +6,26 @@ from ..base import MXNetError
 from .flat_update import FlatUpdate
 
 
-def gradient_sums(kvstore, contexts):
+def gradient_sums(kvstore, contexts, logger):
     """What sums over GPUs `contexts`: NCCL, or with kvstore ``"device"`` copies between them and additions.
 
-    MXNetError where NCCL is wanted but not installed: nothing slower is taken for it unasked.
+    Where NCCL is not installed ``"nccl"`` raises MXNetError; by default the copies take its place, which is logged.
     """
     from ..gpu import get_device
     from ..gpu.nccl import Communicator
     from ..gpu.peers import PeerCopies
     devices = [get_device(context.device_id) for context in contexts]
-    if getattr(kvstore, "type", kvstore) == "device":
-        return PeerCopies(devices)
-    try:
-        return Communicator(devices)
-    except MXNetError as error:
-        raise MXNetError(f"{error}; or kvstore='device', which sums by copies between the devices") from None
+    kind, sums = getattr(kvstore, "type", kvstore), None
+    if kind != "device":
+        try:
+            sums = Communicator(devices)
+        except MXNetError as error:
+            if kind == "nccl":
+                raise MXNetError(f"{error}; or kvstore='device', which sums by copies between the devices") from None
+            logger.warning("%s; until then gradients are summed by copies between the devices", error)
+    sums = sums or PeerCopies(devices)
+    logger.info("Gradients are summed over %s by %s", contexts, sums.name)
+    return sums
 
 
 class DeviceUpdate:

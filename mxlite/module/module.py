@@ -311,8 +311,8 @@ class Module(BaseModule):
 
         A named one gets `optimizer_params` and ``rescale_grad = 1 / batch_size``, unless they say otherwise.
         `kvstore` may be "local", "device", "nccl" or None: gradients of several devices are added up and all get the
-        new values. Over GPUs NCCL adds up, or with "device" copies between the devices; over CPU contexts they are all
-        the same. MXNetError for a distributed one, and where NCCL is not installed.
+        new values. Over GPUs NCCL adds up, or with "device", and where it is not installed, copies between the devices;
+        over CPU contexts they are all the same. MXNetError for a distributed one, and for "nccl" without NCCL.
         """
         self._need("binded", "params_initialized")
         if self.optimizer_initialized and not force_init:
@@ -320,8 +320,7 @@ class Module(BaseModule):
             return
         _check_kvstore(kvstore)
         if self._exec_group.on_gpu and len(self._context) > 1:
-            self._sums = gradient_sums(kvstore, self._context)
-            self.logger.info("Gradients are summed over %s by %s", self._context, self._sums.name)
+            self._sums = gradient_sums(kvstore, self._context, self.logger)
         rescale_grad = 1.0 / self._exec_group.batch_size
         self._index = {name: i for i, name in enumerate(self._param_names)}
         idx2name = dict(enumerate(self._param_names))

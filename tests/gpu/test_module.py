@@ -2,6 +2,7 @@
 import ctypes
 import gc
 import logging
+import re
 
 import numpy as np
 import pytest
@@ -569,16 +570,18 @@ def test_what_is_written_into_a_state_reaches_all_devices(change, nccl):
         np.testing.assert_array_equal(first.asnumpy(), second.asnumpy())
 
 
-def test_without_nccl_somebody_has_to_say_what_takes_its_place(gpus, caplog):
+def test_without_nccl_it_is_said_what_takes_its_place(gpus, caplog):
     gpus.cuda.nccl = type("Nccl", (), {"available": False})
+    missing = r"NCCL, which is not installed: `pip install mxlite\[gpu,dist\]`"
     mod = bound(list(TWO))
-    for kvstore in ("local", "nccl", None):
-        with pytest.raises(mx.MXNetError, match=r"NCCL, which is not installed: `pip install mxlite\[gpu,dist\]`; or "
-                                                r"kvstore='device', which sums by copies"):
-            mod.init_optimizer(kvstore=kvstore)
-    with caplog.at_level(logging.INFO):
-        mod.init_optimizer(kvstore="device")
-    assert "summed over [gpu(0), gpu(1)] by peer copies" in caplog.text
+    with pytest.raises(mx.MXNetError, match=missing + r"; or kvstore='device', which sums by copies"):
+        mod.init_optimizer(kvstore="nccl")
+    for kvstore, warned in (("device", False), ("local", True), (None, True)):
+        caplog.clear()
+        with caplog.at_level(logging.INFO):
+            mod.init_optimizer(kvstore=kvstore, force_init=True)
+        assert "summed over [gpu(0), gpu(1)] by peer copies" in caplog.text
+        assert bool(re.search(missing, caplog.text)) == warned
 
 
 def test_several_devices_are_several():
