@@ -93,8 +93,6 @@ class DataParallelExecutorGroup:
     where none are given their shapes are inferred.
     """
 
-    scaling = None                      # what scales gradients, and may leave out an update because of them
-
     def __init__(self, symbol, contexts, work_load, param_names, data_names, label_names, state_names,
                  fixed_param_names, for_training, inputs_need_grad, grad_req, shared_group=None, group2ctxs=None):
         self.group2ctxs = group2ctxs or [None] * len(contexts)
@@ -212,9 +210,11 @@ class DataParallelExecutorGroup:
                 grads[name] = array(table, name, shape, dtype)
         aux = {name: array(self._aux[k], name, shape, dtype)
                for name, shape, dtype in zip(self.aux_names, aux_shapes, aux_types)}
-        executor = self.symbol.bind(context, args, args_grad=grads, grad_req=self.grad_req, aux_states=aux,
-                                    group2ctx=group2ctx, shared_exec=shared_exec)
-        return executor, inputs
+        return self._make_executor(context, args, grads, aux, group2ctx, shared_exec), inputs
+
+    def _make_executor(self, context, args, grads, aux, group2ctx, shared_exec):
+        return self.symbol.bind(context, args, args_grad=grads, grad_req=self.grad_req, aux_states=aux,
+                                group2ctx=group2ctx, shared_exec=shared_exec)
 
     def _lay_out(self, k, parts):
         """Regions for those parameters `parts`, (name, shape, dtype), and their gradients, that there are none of."""
@@ -325,11 +325,10 @@ class DataParallelExecutorGroup:
 
     def train_step(self, updater, index_of):
         """Forward, backward and update of the loaded batch as one run. False, with nothing done, where that takes
-        several: more than one device, the CPU, a monitor, scaled gradients, outputs that are no loss, an optimizer
-        without a kernel."""
+        several: more than one device, the CPU, a monitor, outputs that are no loss, an optimizer without a
+        kernel."""
         now = self._now
-        if not (self.on_gpu and len(self.contexts) == 1 and self.for_training and self.scaling is None
-                and now.execs[0]._monitor is None):
+        if not (self.on_gpu and len(self.contexts) == 1 and self.for_training and now.execs[0]._monitor is None):
             return False
         if now.losses_only is None:
             now.losses_only = now.execs[0]._bound.losses_only()
@@ -451,3 +450,7 @@ class DataParallelExecutorGroup:
         for bound in self._bounds.values():
             for executor in bound.execs:
                 monitor.install(executor)
+
+
+# What Module runs; mx.contrib.amp.init puts the class of mixed precision here.
+group_class = DataParallelExecutorGroup

@@ -10,9 +10,10 @@ from ..initializer import InitDesc
 from ..io import DataDesc
 from ..model import load_checkpoint
 from ..symbol import Symbol
+from . import executor_group
 from .base_module import DEFAULT_INITIALIZER, BaseModule, as_descs
 from .device_update import gradient_sums
-from .executor_group import DataParallelExecutorGroup, group2ctxs_of
+from .executor_group import group2ctxs_of
 
 __all__ = ["Module"]
 
@@ -206,7 +207,8 @@ class Module(BaseModule):
             if len(shared_group.contexts) < len(self._context):
                 raise AssertionError("shared_module is bound on fewer contexts")
         self.for_training, self.inputs_need_grad = for_training, inputs_need_grad
-        self._exec_group = DataParallelExecutorGroup(
+        make_group = type(shared_group) if shared_group is not None else executor_group.group_class
+        self._exec_group = make_group(
             self._symbol, self._context, self._work_load_list, self._param_names, self._data_names,
             self._label_names + self._spare_labels, self._state_names, self._fixed_param_names, for_training,
             inputs_need_grad, grad_req, shared_group, self._group2ctxs)
