@@ -289,8 +289,8 @@ class Bound:
             self._alone(self._backward, head_grads, is_train)
 
     def train(self, extend):
-        """Forward, backward and more as one run. ``extend(lowered)`` gives the training program, a :class:`Lowered`,
-        with more steps behind its own. The outputs must need no head gradients (``losses_only``)."""
+        """Forward, backward and more as one run, where ``losses_only``: ``extend(lowered)`` gives the training program
+        with more steps behind its own."""
         self._alone(self._train, extend)
 
     def losses_only(self):
