@@ -128,8 +128,9 @@ for _kind, _names in {
     "Symbol | None": "get_children",
     "Executor": "bind simple_bind Executor.reshape",
     "Context": "cpu gpu cpu_pinned current_context",
-    "None": """attach_grad zero_grad wait_to_read wait_to_write waitall backward seed save copy_from touched fill_zero
-        copy_params_from set_monitor_callback empty_cache mark_variables save_for_backward _set_attr""",
+    "None": """attach_grad zero_grad wait_to_read wait_to_write waitall backward seed save copy_from set_from_host
+        touched fill_zero copy_params_from set_monitor_callback empty_cache mark_variables save_for_backward
+        _set_attr""",
     "str": "tojson debug_str explain",
     "list[str]": "list_arguments list_auxiliary_states list_inputs list_outputs arguments",
     "bool": "is_recording is_training set_recording set_training overlaps",
@@ -137,7 +138,7 @@ for _kind, _names in {
     "list[NDArray]": "forward eval ndarray.histogram autograd.grad",
     "list[NDArray] | Any": "ndarray.split_v2",
     "NDArray | Any": "mxlite.random.multinomial",
-    "np.ndarray[Any, Any]": "asnumpy numpy_view",
+    "np.ndarray[Any, Any]": "asnumpy host_view numpy_view",
     "list[NDArray] | dict[str, NDArray]": "load load_frombuffer",
     "tuple[_Shapes | None, _Shapes | None, _Shapes | None]": "infer_shape infer_shape_partial",
     "tuple[list[Any] | None, list[Any] | None, list[Any] | None]": "infer_type infer_type_partial",

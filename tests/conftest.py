@@ -9,6 +9,14 @@ import pytest
 REPOSITORY = pathlib.Path(__file__).parents[1]
 
 
+def pytest_addoption(parser):
+    group = parser.getgroup("mxlite")
+    group.addoption("--gpu", choices=("auto", "real", "fake", "fake-all"), default="auto",
+                    help="what tests/gpu_device runs on: a GPU, one that is made up (a part of the cases, or all), or "
+                         "whichever there is")
+    group.addoption("--gpu-results", metavar="FILE", help="write what tests/gpu_device found, as JSON")
+
+
 def pytest_configure():
     try:
         core = importlib.import_module("mxlite._core.cpu")

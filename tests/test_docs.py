@@ -80,7 +80,8 @@ def test_which_pages_have_examples():
 
 # -- completeness -------------------------------------------------------------------------------------------------
 # Members of the classes that are the package's own plumbing, and nobody's interface.
-PLUMBING = {"copy_from", "fill_zero", "numpy_view", "overlaps", "part", "storage", "touched"}
+PLUMBING = {"copy_from", "fill_zero", "host_view", "numpy_view", "overlaps", "part", "set_from_host", "storage",
+            "touched"}
 API = {"symbol": mx.sym.Symbol, "ndarray": mx.nd.NDArray, "executor": mx.Executor, "context": mx.Context}
 
 

@@ -1,6 +1,7 @@
 """Train a small convolutional network on scanned digits, from Symbols, in under a minute.
 
     python tutorials/digits.py
+    python tutorials/digits.py --gpu        (on mx.gpu(0))
 
 The data are the 1,797 real 8x8 scans that scikit-learn carries in its wheel, split 80/20 (stratified, fixed seed). The
 script shows its progress, writes `digits-symbol.json` and `digits-00NN.params`, the learning curve `digits-curve.png`
@@ -82,7 +83,13 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--out", default=os.path.join(HERE, "out"), help="folder for checkpoint and pictures")
+    parser.add_argument("--gpu", action="store_true", help="train on mx.gpu(0) instead of the CPU")
     options = parser.parse_args(argv)
+    context = mx.gpu(0) if options.gpu else mx.cpu()
+    try:
+        mx.nd.zeros((1,), ctx=context)
+    except mx.MXNetError as e:          # no GPU: the text says what is missing and what to install
+        raise SystemExit(str(e)) from None
     os.makedirs(options.out, exist_ok=True)
     logging.basicConfig(level=logging.WARNING)
     mx.random.seed(7)
@@ -95,11 +102,11 @@ def main(argv=None):
     net = network()
     shapes = zip(net.list_arguments(), net.infer_shape(data=(1, 1, 8, 8))[0])
     parameters = sum(int(np.prod(shape)) for name, shape in shapes if name not in ("data", "softmax_label"))
-    print(f"{len(x)} training and {len(xv)} validation pictures, {parameters} parameters")
+    print(f"{len(x)} training and {len(xv)} validation pictures, {parameters} parameters, on {context}")
 
     prefix = os.path.join(options.out, "digits")
     curve = Curve(options.epochs, began)
-    module = mx.mod.Module(net, context=mx.cpu())
+    module = mx.mod.Module(net, context=context)
     module.fit(train, eval_data=validation, optimizer="adam", optimizer_params={"learning_rate": 2e-3, "wd": 1e-4},
                initializer=mx.init.Xavier(magnitude=2.0), eval_metric="acc", num_epoch=options.epochs,
                eval_end_callback=curve.on_validation)
@@ -111,7 +118,7 @@ def main(argv=None):
     with open(os.path.join(options.out, "digits-network.svg"), "w", encoding="utf-8") as f:
         f.write(net._repr_svg_())
     before = module.predict(validation).asnumpy()
-    again = mx.mod.Module.load(prefix, options.epochs)
+    again = mx.mod.Module.load(prefix, options.epochs, context=context)
     again.bind(data_shapes=validation.provide_data, label_shapes=validation.provide_label, for_training=False)
     after = again.predict(validation).asnumpy()
     same = before.tobytes() == after.tobytes()

@@ -343,21 +343,38 @@ class Bound:
         if self.wants_gradients():
             self._alone(self._backward, head_grads, is_train)
 
+    def train(self, extend):
+        """Forward, backward and more as one run. ``extend(lowered)`` gives the training program, a :class:`Lowered`,
+        with more steps behind its own. The outputs must need no head gradients (``losses_only``)."""
+        self._alone(self._train, extend)
+
+    def losses_only(self):
+        """Whether a backward pass needs no head gradients, and there is one."""
+        return self.wants_gradients() and not self._alone(self.program, (True, True)).head_grads
+
+    def _train(self, extend):
+        lowered = extend(self.program((True, True)))
+        try:
+            self._run_forward(lowered, end=lowered.program.n)
+        finally:
+            self._wrote_gradients()
+        self.state, self.drawn = (*lowered.mode, "spent"), lowered.program.rng_state
+
     def _forward(self, is_train):
         mode = (is_train, True if is_train and self.wants_gradients() else None)
         lowered = self.program(mode)
         self._run_forward(lowered)
         self.state, self.drawn = mode, lowered.program.rng_state
 
-    def _run_forward(self, lowered, redraw=True):
-        """The forward half; what is prepared from parameters only where one of them has changed."""
+    def _run_forward(self, lowered, redraw=True, end=None):
+        """The forward half, or all up to step `end`; what is prepared from parameters only where one has changed."""
         program, watch = lowered.program, lowered.watch
         begin = program.once
         if watch is not None and watch.changed():
             # Noted before the run: what somebody writes meanwhile is seen the next time.
             begin, now = 0, watch.now()
             watch.note(None)
-        self._run(lowered, begin, program.boundary, redraw)
+        self._run(lowered, begin, program.boundary if end is None else end, redraw)
         if begin == 0 and watch is not None:
             watch.note(now)
 
@@ -394,12 +411,15 @@ class Bound:
         finally:
             for own, nbytes, given in lent:
                 lowered.program.redirect(given, nbytes, own)
-            for array, req in zip(self.grads, self.reqs):
-                if array is not None and req != "null":
-                    array.touched()
-            for array in self.aux:
-                array.touched()
+            self._wrote_gradients()
         self.state = (*mode, "spent")
+
+    def _wrote_gradients(self):
+        for array, req in zip(self.grads, self.reqs):
+            if array is not None and req != "null":
+                array.touched()
+        for array in self.aux:
+            array.touched()
 
     def _run(self, lowered, begin, end, redraw=True):
         self.arena.last = self.token

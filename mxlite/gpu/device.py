@@ -74,13 +74,12 @@ class Staging:
                 finish()
 
 
-class Inside:
-    """What `Device.use` gives. It has no state of its own, so all threads share one."""
+class Inside(threading.local):
+    """What `Device.use` gives. CuPy's Device remembers which one was the current one before: each thread has its
+    own."""
 
-    __slots__ = ("device", "own", "stream")
-
-    def __init__(self, device, own):
-        self.device, self.own, self.stream = device, own, device.stream
+    def __init__(self, device):
+        self.device, self.own, self.stream = device, device.xp.cuda.Device(device.index), device.stream
 
     def __enter__(self):
         self.own.__enter__()
@@ -99,7 +98,7 @@ class Device:
         self.index, self.xp = index, xp
         with xp.cuda.Device(index) as own:
             self.stream = xp.cuda.Stream(non_blocking=True)
-            self._inside = Inside(self, own)
+            self._inside = Inside(self)
             capability = str(own.compute_capability)
             self.name = _name(xp, index)
         self.arch, self.capability = f"sm_{capability}", int(capability)

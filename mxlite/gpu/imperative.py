@@ -78,7 +78,7 @@ class Call:
         ins = [tensor(x) for x in inputs]
         how = self._how(p, ins, [tensor(x) for x in outputs], context)
         for i, elements in (how.grow or {}).items():
-            outputs[i].enlarge(elements * ITEMSIZE[outputs[i].dtype_name])
+            outputs[i]._enlarge(elements * ITEMSIZE[outputs[i].dtype_name])
         outs = [tensor(x) for x in outputs]
         work = device.alloc(how.work) if how.work else None
         key = (p, is_train, *[t.address for t in ins], *[t.address for t in outs], work.ptr if work else 0)
@@ -126,8 +126,8 @@ class Call:
 
 def tensor(x):
     """An NDArray as rules see it; what a library was given more memory for has all of it."""
-    if x.room != x.size * ITEMSIZE[x.dtype_name]:
-        return Tensor((x.room // ITEMSIZE[x.dtype_name],), x.dtype_name, x.address)
+    if x._room != x.size * ITEMSIZE[x.dtype_name]:
+        return Tensor((x._room // ITEMSIZE[x.dtype_name],), x.dtype_name, x.address)
     return Tensor(x.shape, x.dtype_name, x.address)
 
 

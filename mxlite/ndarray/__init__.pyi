@@ -326,9 +326,6 @@ class NDArray:
     def dtype_name(self) -> str:
         """The dtype as a name, ``'float32'``."""
 
-    def enlarge(self, nbytes: Any) -> Any:
-        """NDArrayBase.enlarge(self, int64_t nbytes)"""
-
     def exp(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """e to the power x."""
 
@@ -357,7 +354,7 @@ class NDArray:
     def grad(self) -> NDArray | None:
         """The array that backward writes this array's gradient into; None without attach_grad."""
 
-    def host_view(self) -> Any:
+    def host_view(self) -> np.ndarray[Any, Any]:
         """NDArrayBase.host_view(self)"""
 
     def item(self) -> Any:
@@ -487,17 +484,13 @@ class NDArray:
     def rint(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """Nearest integer, halves downward (MXNet's rule: rint(0.5) is 0, rint(1.5) is 1, rint(-1.5) is -2)."""
 
-    @property
-    def room(self) -> Any:
-        """Bytes of memory that this array's maker may use: its own, or those that `enlarge` gave it."""
-
     def round(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """Nearest integer, halves away from zero."""
 
     def rsqrt(self, out: NDArray | list[NDArray] | None = None, name: str | None = None) -> NDArray:
         """1 / sqrt(x)."""
 
-    def set_from_host(self, values: Any) -> Any:
+    def set_from_host(self, values: Any) -> None:
         """NDArrayBase.set_from_host(self, values)"""
 
     @property

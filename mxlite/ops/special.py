@@ -1,18 +1,20 @@
 """Special functions that NumPy lacks, element by element in double precision; for references only.
 
-They work on the host whatever array library `xp` is: a reference states the truth, it need not be fast.
+Arrays of a GPU stay there: what they are given to is CuPy's.
 """
 import math
+from importlib import import_module
 
 import numpy as np
 
 
-def mapped(f):
-    """`f` of one float as a function ``(xp, x)`` of arrays that keeps the dtype."""
+def mapped(name, f):
+    """`f` of one float as a function ``(xp, x)`` of arrays that keeps the dtype; `name` is its name on a GPU."""
     def apply(xp, x):
-        host = x.get() if hasattr(x, "get") else np.asarray(x)
-        out = np.fromiter((f(float(v)) for v in host.ravel()), "float64", host.size)
-        return xp.asarray(out.reshape(host.shape)).astype(x.dtype)
+        if not isinstance(x, (np.ndarray, np.generic)):
+            return import_module("mxlite.gpu.special").apply(name, x)
+        out = np.fromiter((f(float(v)) for v in x.ravel()), "float64", x.size)
+        return out.reshape(x.shape).astype(x.dtype)
     return apply
 
 
@@ -87,5 +89,5 @@ def _erfinv(v):
     return math.copysign(x, v)
 
 
-erf, gamma, gammaln, digamma, trigamma, erfinv = map(
-    mapped, (math.erf, _gamma, _gammaln, _digamma, _trigamma, _erfinv))
+erf, gamma, gammaln = mapped("erf", math.erf), mapped("gamma", _gamma), mapped("gammaln", _gammaln)
+digamma, trigamma, erfinv = mapped("digamma", _digamma), mapped("trigamma", _trigamma), mapped("erfinv", _erfinv)

@@ -4,6 +4,7 @@
 ``guard()`` makes any allocation, wait or copy between host and device inside it an error.
 """
 import ctypes
+import weakref
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -14,6 +15,13 @@ from mxlite.gpu.launch import Module as LaunchModule
 from . import shim
 
 MEMORY = 1 << 32                # bytes of a device
+
+
+class Log(list):
+    """What was asked for; and NumPy's logarithm, which references know by the same name."""
+
+    def __call__(self, *args, **words):
+        return np.log(*args, **words)
 
 
 class CUDARuntimeError(RuntimeError):
@@ -185,9 +193,9 @@ class Cupy:
     """Looks like CuPy as far as the backend uses it; what else is asked for is NumPy's."""
 
     def __init__(self, devices=1, driver=13000, version="14.2.0", error=None, capability="90"):
-        self.__name__, self.__version__, self.log, self.guarded = "fake", version, [], False
+        self.__name__, self.__version__, self.log, self.guarded = "fake", version, Log(), False
         self.streams, self.current, self.functions, self.capability = [], [], [], capability
-        self.device_stack, self.allocated, self.ndarray = [0], 0, _ndarray
+        self.device_stack, self.allocated, self.live, self.ndarray = [0], 0, 0, _ndarray
         self.clock = 0.0            # milliseconds: whoever pretends to take time moves it
         self.devices, self.driver, self.error = devices, driver, error
         note = self.note
@@ -246,7 +254,13 @@ class Cupy:
             raise OutOfMemoryError(nbytes)
         self.note("alloc", nbytes, self.device_stack[-1])
         self.allocated += nbytes
-        return Memory(nbytes)
+        self.live += nbytes
+        memory = Memory(nbytes)
+        weakref.finalize(memory, self.freed, nbytes)
+        return memory
+
+    def freed(self, nbytes):
+        self.live -= nbytes
 
     def alloc_pinned(self, nbytes):
         self.forbidden("an allocation")

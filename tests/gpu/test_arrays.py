@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import mxlite as mx
-from mxlite.gpu import imperative
+import mxlite.gpu
+from mxlite.gpu import imperative, rnn
 
 from . import shim
+from .fake_rnn import FakeRnn
 
 pytestmark = shim.needs_cxx
 HOST_TO_DEVICE, DEVICE_TO_HOST = 1, 2
@@ -265,6 +267,29 @@ def test_a_recorded_assignment(gpus):
         return y.asnumpy(), v.grad.asnumpy()
     for a, b in zip(run(mx.gpu(0)), run(mx.cpu())):
         np.testing.assert_array_equal(a, b)
+
+
+def test_notes_of_a_library_fit_behind_an_array(gpus):
+    """cuDNN's recurrent layers leave more for backward than the record says that there is."""
+    device = mxlite.gpu.get_device(0)
+    library = FakeRnn(reserve=100_000)
+    library.xp = gpus
+    device.libraries["rnn"] = rnn.Rnn(library, device)
+    device.libraries["missing"].pop("rnn")
+    shapes = [(3, 2, 4), (4 * 5 * (4 + 5 + 2),), (1, 2, 5), (1, 2, 5)]
+
+    def run(ctx):
+        rng = np.random.default_rng(4)
+        xs = [mx.nd.array(rng.normal(size=s), ctx=ctx) for s in shapes]
+        for x in xs:
+            x.attach_grad()
+        with mx.autograd.record():
+            y = mx.nd.RNN(*xs, state_size=5, num_layers=1, mode="lstm")
+        y.backward(mx.nd.array(rng.normal(size=(3, 2, 5)), ctx=ctx))
+        return [y, *(x.grad for x in xs)]
+    for a, b in zip(run(mx.gpu(0)), run(mx.cpu())):
+        np.testing.assert_allclose(a.asnumpy(), b.asnumpy(), rtol=1e-4, atol=1e-5)
+    assert library.calls, "the library was not asked"
 
 
 # -- other libraries ------------------------------------------------------------------------------------------------

@@ -175,7 +175,6 @@ def test_the_real_compiler_takes_it_without_a_driver(arch):
     assert cubin[:4] == b"\x7fELF"
     for made_of in epilogue_modules():          # these include CUDA's own headers
         assert cuda.compile_text(cupy, source.compose(made_of), arch)[:4] == b"\x7fELF"
-        nvrtc.check(made_of, arch)
     with pytest.raises(RuntimeError, match="(?s)does not compile.*nonsense"):
         cuda.compile_text(cupy, "nonsense", arch)
 

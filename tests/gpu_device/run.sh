@@ -1,0 +1,44 @@
+#!/bin/sh
+# Everything that needs a GPU, in one command: builds this tree in place where it is not, runs tests/gpu_device, then
+# benchmarks/gpu.py, each under a time limit, and leaves in OUT:
+#   results.json  what the tests found      gpu.json  what the benchmark measured
+#   report.md     both as Markdown          *.log     what was printed
+#
+#   sh tests/gpu_device/run.sh OUT [all|tests|benchmarks|build]
+#
+#   PYTHON=...      the interpreter: CuPy, pytest, and for comparison PyTorch and JAX are looked for there
+#   LIMIT_TESTS=270 LIMIT_BENCHMARKS=200    seconds
+# Ends with 0 where all tests passed and the benchmark ran through.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+out=${1:?where to: sh tests/gpu_device/run.sh OUT [all|tests|benchmarks|build]}
+what=${2:-all}
+python=${PYTHON:-python3}
+mkdir -p "$out" && out=$(cd "$out" && pwd) || exit 1
+export PYTHONPATH="$PWD" PYTHONUNBUFFERED=1
+failed=0
+
+if ! "$python" -c 'import mxlite._core.executor' 2> /dev/null; then
+    began=$(date +%s)
+    "$python" setup.py build_ext --inplace > "$out/build.log" 2>&1 || { tail -40 "$out/build.log"; exit 1; }
+    echo "built in $(($(date +%s) - began)) s"
+fi
+"$python" -c 'import mxlite.gpu; mxlite.gpu.check(0)' || exit 1
+
+if [ "$what" = all ] || [ "$what" = tests ]; then
+    # NVRTC compiles one text at a time in a process: several processes share the cache of compiled kernels.
+    workers=
+    "$python" -c 'import xdist' 2> /dev/null && workers="-n ${WORKERS:-8}"
+    # shellcheck disable=SC2086
+    timeout "${LIMIT_TESTS:-270}" "$python" -m pytest tests/gpu_device --gpu real --gpu-results "$out/results.json" \
+        -q --tb=short -W default -p no:cacheprovider $workers > "$out/tests.log" 2>&1 || failed=1
+    tail -3 "$out/tests.log"
+    "$python" tests/gpu_device/report.py "$out/results.json" > "$out/report.md" || failed=1
+fi
+if [ "$what" = all ] || [ "$what" = benchmarks ]; then
+    timeout "${LIMIT_BENCHMARKS:-200}" "$python" benchmarks/gpu.py --seconds $((${LIMIT_BENCHMARKS:-200} - 20)) \
+        --out "$out/gpu.json" --markdown "$out/gpu.md" > "$out/benchmarks.log" 2>&1 || failed=1
+    tail -3 "$out/benchmarks.log"
+    [ -f "$out/gpu.md" ] && cat "$out/gpu.md" >> "$out/report.md"
+fi
+exit $failed
