@@ -20,7 +20,7 @@ _LAZY = {
     "module": ("module", None), "mod": ("module", None), "visualization": ("visualization", None),
     "viz": ("visualization", None), "random": ("random", None), "rnd": ("random", None), "monitor": ("monitor", None),
     "mon": ("monitor", None), "runtime": ("runtime", None), "test_utils": ("test_utils", None),
-    "registry": ("registry", None), "rnn": ("rnn", None), "ops": ("ops", None),
+    "registry": ("registry", None), "rnn": ("rnn", None), "ops": ("ops", None), "contrib": ("contrib", None),
     "Context": ("context", "Context"), "cpu": ("context", "cpu"), "gpu": ("context", "gpu"),
     "cpu_pinned": ("context", "cpu_pinned"), "current_context": ("context", "current_context"),
     "MXNetError": ("base", "MXNetError"), "AttrScope": ("attribute", "AttrScope"), "Monitor": ("monitor", "Monitor"),

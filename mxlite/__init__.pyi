@@ -9,6 +9,7 @@ from . import autograd
 from . import base
 from . import callback
 from . import context
+from . import contrib
 from . import executor
 from . import initializer
 from . import initializer as init
@@ -51,10 +52,10 @@ from .symbol import Symbol
 
 __all__ = [
     "AttrScope", "Context", "Executor", "MXNetError", "Monitor", "NDArray", "Symbol", "__version__", "apply",
-    "arguments", "attribute", "autograd", "base", "callback", "context", "cpu", "cpu_pinned", "current_context",
-    "executor", "explain", "gpu", "init", "initializer", "io", "lr_scheduler", "metric", "mod", "model", "module",
-    "mon", "monitor", "name", "nd", "ndarray", "ops", "opt", "optimizer", "random", "registry", "rnd", "rnn", "runtime",
-    "sym", "symbol", "test_utils", "visualization", "viz", "waitall",
+    "arguments", "attribute", "autograd", "base", "callback", "context", "contrib", "cpu", "cpu_pinned",
+    "current_context", "executor", "explain", "gpu", "init", "initializer", "io", "lr_scheduler", "metric", "mod",
+    "model", "module", "mon", "monitor", "name", "nd", "ndarray", "ops", "opt", "optimizer", "random", "registry",
+    "rnd", "rnn", "runtime", "sym", "symbol", "test_utils", "visualization", "viz", "waitall",
 ]
 
 _DType: TypeAlias = str | type | np.dtype[Any]

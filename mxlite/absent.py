@@ -31,7 +31,7 @@ _MODULES = {
     **dict.fromkeys(("np", "npx", "numpy", "numpy_extension", "np_array", "np_shape", "is_np_array", "is_np_shape",
                      "set_np_shape", "use_np", "use_np_array", "use_np_shape"), _NUMPY),
     **dict.fromkeys(("kv", "kvstore"), _KVSTORE), **dict.fromkeys(("image", "img"), _IMAGE),
-    "operator": _CUSTOM, "recordio": _RECORDIO, "contrib": _CONTRIB,
+    "operator": _CUSTOM, "recordio": _RECORDIO,
     "profiler": "the profiler is not there yet; mx.explain shows what a bound graph runs",
     "engine": "there is no asynchronous engine: every call has finished when it returns",
     "onnx": "ONNX is not supported; net.save and mx.nd.save write MXNet's own formats",
@@ -66,6 +66,10 @@ _MEMBERS = {
                             "ImageRecordUInt8Iter_v1", "ImageDetRecordIter"), f"{_RECORDIO}; {_IMAGE}"),
            "LibSVMIter": _SPARSE, "MXDataIter": _OPTIMIZED, "io": _PLACES, "utils": _PLACES},
     "optimizer": {**dict.fromkeys(("LAMB", "LARS", "LBSGD"), _LAYERWISE), "contrib": _LAYERWISE, "optimizer": _PLACES},
+    "contrib": {**dict.fromkeys(("nd", "ndarray", "sym", "symbol"), _CONTRIB), **dict.fromkeys(
+        ("io", "autograd"), _PLACES), **dict.fromkeys(("onnx", "quantization", "text", "tensorboard",
+                                                       "svrg_optimization"), "of mx.contrib only amp is there")},
+    "contrib.amp": {"convert_hybrid_block": _GLUON},
     "test_utils": {
         **dict.fromkeys(("download", "download_model", "get_mnist", "get_mnist_iterator", "get_mnist_pkl",
                          "get_mnist_ubyte", "get_cifar10", "get_zip_data", "get_bz2_data"), _DOWNLOAD),
@@ -78,7 +82,8 @@ _MEMBERS = {
 
 def why(package, name):
     """What to say of `name`, missing in `package` ("mxlite", "mxlite.io", ...); None where MXNet has no such thing."""
-    table = _MEMBERS.get(package.partition(".")[2].partition(".")[0], {}) if "." in package else _MODULES
+    path = package.partition(".")[2]
+    table = (_MEMBERS.get(path) or _MEMBERS.get(path.partition(".")[0], {})) if path else _MODULES
     return table.get(name)
 
 

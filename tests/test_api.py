@@ -22,6 +22,7 @@ ABSENT = {
     "mxnet.ndarray.NDArray.__init__": HANDLE,
     "mxnet.executor.Executor.__init__": HANDLE,
     "mxnet.ndarray._new_empty_handle": HANDLE,
+    "mxnet.contrib.amp.convert_hybrid_block": "Gluon is not part of mxlite",
     "mxnet.ndarray.get_indexing_dispatch_code": "a step of MXNet's own indexing that it forgot to hide",
     "mxnet.ndarray.get_oshape_of_gather_nd_op": "a step of MXNet's own indexing that it forgot to hide",
     "mxnet.ndarray.indexing_key_expand_implicit_axes": "a step of MXNet's own indexing that it forgot to hide",

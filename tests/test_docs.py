@@ -46,13 +46,14 @@ DIFFERENCES = ["differences", *(f"differences/{n}" for n in ("arrays", "operator
 def test_examples(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)         # examples save files
     isa, threads = mx.runtime.get_isa(), mx.runtime.get_threads()
+    options = {name: mx.runtime.get_option(name) for name in mx.runtime.options()}
     try:
         count, wrong = run(examples(path), path.name)
     finally:
         mx.runtime.set_isa(isa)
         mx.runtime.set_threads(threads)
-        for name in mx.runtime.options():
-            mx.runtime.set_option(name, True)
+        for name, value in options.items():
+            mx.runtime.set_option(name, value)
     assert count >= 5
     assert not wrong, wrong
 

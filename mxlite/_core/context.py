@@ -58,10 +58,16 @@ class Context:
         empty_cache()
 
 
+_gpu = None
+
+
 def gpu_backend():
     """The GPU backend's module. It stands on top of this package and is asked for by name, when a GPU is wanted: until
     then nothing of CuPy is imported."""
-    return import_module("mxlite.gpu")
+    global _gpu
+    if _gpu is None:
+        _gpu = import_module("mxlite.gpu")
+    return _gpu
 
 
 def as_context(ctx):

@@ -24,12 +24,13 @@ class Draft:
     program is there for.
     ``rows``: the rows that run, in order, variables among them (``gone``: replaced since the last ``sweep``). ``once``:
     those of them that need not run again until a parameter changes; they come first. ``made_of``: row -> names of the
-    operators that a fused row stands for. ``rng_ids``: node that draws random numbers -> its number. ``moving``: states
-    that rows of the forward half write, so that it matters when they are read.
+    operators that a fused row stands for. ``on_cpu``: whether the CPU will run it. ``rng_ids``: node that draws random
+    numbers -> its number. ``moving``: states that rows of the forward half write, so that it matters when they are
+    read.
     """
 
     __slots__ = ("nodes", "ins", "outs", "backward", "contexts", "shapes", "dtypes", "pinned", "keep", "rows", "once",
-                 "made_of", "heads", "train", "gone", "rng_ids", "moving")
+                 "made_of", "heads", "train", "gone", "rng_ids", "moving", "on_cpu")
 
     def __init__(self, g, rows, shapes, dtypes, pinned, keep, n_forward, contexts, mode, drawing=()):
         """`g`: the :class:`Indexed` graph; `n_forward`: its first backward row; `mode`: is_train of both halves;
@@ -39,7 +40,7 @@ class Draft:
         self.backward = [row >= n_forward for row in range(len(g.nodes))]
         self.shapes, self.dtypes, self.pinned, self.keep = shapes, dtypes, pinned, set(keep)
         self.contexts, self.heads, self.train = contexts, list(g.heads), mode
-        self.once, self.made_of, self.gone = [], {}, set()
+        self.once, self.made_of, self.gone, self.on_cpu = [], {}, set(), True
         self.rng_ids = {node: i for i, node in enumerate(drawing)}
         self.moving = {e for row in rows if not self.backward[row] for e in moved_states(self, row)}
 

@@ -24,7 +24,7 @@ def fold_batch_norm(draft):
         fold = draft.fused(FoldBatchNorm, p, [row, behind])
         gamma = draft.ins[behind][1]
         once = draft.add(fold, [*ins[1:], *draft.ins[behind][1:]],
-                         [draft.shapes[ins[1]], draft.shapes[gamma]], [draft.dtypes[ins[1]], draft.dtypes[gamma]], row)
+                         [draft.shapes[ins[1]], draft.shapes[gamma]], [draft.dtypes[ins[1]]] * 2, row)
         weight, bias = draft.outs[once]
         draft.once.append(once)
         draft.made_of[once] = ["BatchNorm into weights"]
@@ -130,11 +130,17 @@ def activation(node):
 
 
 def fits(draft, row):
-    """Does the product run a C kernel, on something, and at whatever place of the program?"""
+    """Does the product run a kernel, on something, and at whatever place of the program?"""
     node, dtype = draft.nodes[row], draft.dtypes[draft.ins[row][0]]
-    kernel = node.op.cpu(node.p) if callable(node.op.cpu) else node.op.cpu
-    return kernel is not None and dtype in ("float32", "float64") and size(draft.shapes[draft.outs[row][0]]) > 0 \
+    field = node.op.cpu if draft.on_cpu or node.op.gpu is None else node.op.gpu
+    kernel = field(node.p) if callable(field) else field
+    return kernel is not None and dtype in fused_dtypes(draft) and size(draft.shapes[draft.outs[row][0]]) > 0 \
         and draft.moving.isdisjoint(draft.ins[row])
+
+
+def fused_dtypes(draft):
+    """Dtypes of what runs as one row: a device's kernels compute in float32 for the narrow ones."""
+    return ("float32", "float64") if draft.on_cpu else ("float32", "float64", "float16", "bfloat16")
 
 
 def only_reader(draft, readers, e):

@@ -3,12 +3,14 @@ from ..ops import settings
 from .batching import batch_products
 from .chains import fuse_chains
 from .epilogue import fold_batch_norm, fuse_epilogues
+from .layout import channels_last
 from .norm_epilogue import fuse_norms
 from .prepare import prepare_weights
 
 PASSES = (          # (option that turns it off, pass)
     ("unroll", batch_products),
     ("fold", fold_batch_norm),
+    ("layout", channels_last),
     ("fuse", fuse_epilogues),
     ("fuse", fuse_norms),
     ("fuse", fuse_chains),
@@ -16,13 +18,15 @@ PASSES = (          # (option that turns it off, pass)
 )
 
 
-CPU_PASSES = (prepare_weights,)     # for the CPU's kernels alone: a device's libraries pack for themselves
+# Passes for one kind of processor: a device's libraries pack weights for themselves, the CPU's kernels want planes.
+ONLY = {prepare_weights: True, channels_last: False}        # pass -> on the CPU?
 
 
 def rewrite(draft, on_cpu=True):
     """Run the passes whose option is on, and that the processor has a use for."""
+    draft.on_cpu = on_cpu
     for option, run in PASSES:
-        if getattr(settings, option) and (on_cpu or run not in CPU_PASSES):
+        if getattr(settings, option) and ONLY.get(run, on_cpu) == on_cpu:
             run(draft)
             if draft.gone:
                 draft.sweep()

@@ -1,9 +1,7 @@
 """BatchNorm takes the addition and the activation behind it, and its gradient the activation's gradient in front."""
 from ..ops.fused_norm import FusedBatchNorm, FusedBatchNormBackward
 from ..ops.rules import size
-from .epilogue import follow, same_context
-
-FLOATS = ("float32", "float64")
+from .epilogue import follow, fused_dtypes, same_context
 
 
 def fuse_norms(draft):
@@ -17,7 +15,7 @@ def fuse_norms(draft):
         if node.op is None or row in draft.gone or not draft.ins[row]:
             continue
         data = draft.ins[row][0]
-        if draft.dtypes[data] not in FLOATS or not size(draft.shapes[data]):
+        if draft.dtypes[data] not in fused_dtypes(draft) or not size(draft.shapes[data]):
             continue
         if node.op.name == "BatchNorm" and not node.p.output_mean_var:
             fuse_forward(draft, readers, row)

@@ -1,77 +1,27 @@
 """Convolutions by cuDNN's graph interface (package nvidia-cudnn-frontend, imported as ``cudnn``).
 
 A graph is built once for a geometry, and executed on any addresses: tensors have numbers, not names. Dimensions are
-always in the order N, C, *X; the layout is the strides. What comes out must not depend on chance, so engines that add
-in any order are left out; float32 leaves out tensor cores unless TF32 is allowed.
+always in the order N, C, *X; the layout is the strides, of data, weight and result alike. What comes out must not
+depend on chance, so engines that add in any order are left out; float32 leaves out tensor cores unless TF32 is allowed.
 """
 import threading
 import time
 from math import prod
 
 from .._core.dtypes import ITEMSIZE
-from ..ops import settings
-from . import _libs
-from .arena import align, channels_last, row_major
+from . import _libs, autotune
+from .arena import align
+from .dnn_graph import BIAS, KINDS, RESIDUAL, Geometry, Spec, W, X, Y
 from .families.epilogue import epilogue
 from .libraries import Call, LibraryPlan
-from .lt import tf32
+from .pointwise import quicker
 
 TYPES = {"float32": "FLOAT", "float64": "DOUBLE", "float16": "HALF", "bfloat16": "BFLOAT16"}
-X, W, Y, BIAS, RESIDUAL = 1, 2, 3, 4, 5         # numbers of tensors
 WORKSPACE_LIMIT = 128 << 20
 KEEP_FROM = 0.1                 # seconds of building, from which on a plan is kept on disk
+LONGEST = 2.0                   # seconds that building plans to choose from may take
 DNN_ALIGNMENT = 16
 PLAIN = {"act": 0, "lo": 0.0, "hi": 0.0, "bias": 0, "residual": 0, "prepared": 0}
-
-
-class Geometry:
-    """A convolution as cuDNN sees it: two spatial axes where the third is not used."""
-
-    __slots__ = ("x", "w", "y", "pad", "stride", "dilation", "last")
-
-    def __init__(self, a, last=(False, False, False)):
-        """`a`: arguments of the CPU's kernel; `last`: whether data, weight and output have their channels last."""
-        axes = slice(0 if a["kernel"][0] > 1 or a["src"][0] > 1 or a["dst"][0] > 1 else 1, 3)
-        self.x = (a["batch"], a["channels"], *a["src"][axes])
-        self.w = (a["filters"], a["channels"] // a["groups"], *a["kernel"][axes])
-        self.y = (a["batch"], a["filters"], *a["dst"][axes])
-        self.pad, self.stride, self.dilation = (tuple(a[k][axes]) for k in ("pad", "stride", "dilate"))
-        self.last = tuple(map(bool, last))
-
-    def strides(self, k):
-        return (channels_last if self.last[k] else row_major)((self.x, self.w, self.y)[k])
-
-    def after(self):
-        """Zeros behind the data along each axis: as many as in front, where that gives as many outputs as there are
-        (``(x + before + after - span) // stride + 1``); else what the last window reaches."""
-        out = []
-        for x, k, y, p, s, d in zip(self.x[2:], self.w[2:], self.y[2:], self.pad, self.stride, self.dilation):
-            span = d * (k - 1) + 1
-            out.append(p if (x + 2 * p - span) // s + 1 == y else (y - 1) * s + span - x - p)
-        return tuple(out)
-
-    def key(self):
-        return tuple(getattr(self, k) for k in self.__slots__)
-
-
-class Spec:
-    """What a graph computes: `kind` (``"forward"``, ``"dgrad"``, ``"wgrad"``), dtype, geometry, and of what stands
-    behind the product: bias, residual, relu."""
-
-    __slots__ = ("kind", "dtype", "geometry", "bias", "residual", "relu", "fast", "winograd")
-
-    def __init__(self, kind, dtype, geometry, bias=False, residual=False, relu=False):
-        self.kind, self.dtype, self.geometry = kind, dtype, geometry
-        self.bias, self.residual, self.relu = bool(bias), bool(residual), bool(relu)
-        self.fast, self.winograd = dtype == "float32" and tf32(), bool(settings.winograd)
-
-    def key(self):
-        return (self.kind, self.dtype, self.geometry.key(), self.bias, self.residual, self.relu, self.fast,
-                self.winograd)
-
-    def plain(self):
-        """The same with nothing behind the product."""
-        return Spec(self.kind, self.dtype, self.geometry)
 
 
 class Dnn:
@@ -81,12 +31,14 @@ class Dnn:
         self.cudnn, self.device, self.graphs, self.lock = cudnn, device, {}, threading.Lock()
         self.disk = _libs.disk() if disk is None else disk
         self.refused = {}               # key of a spec -> why cuDNN has no plan for it
+        self.pointwise = {}             # 1x1 convolution -> whether cublasLt runs it
         with device.use():
             self.handle = cudnn.create_handle()
             cudnn.set_stream(handle=self.handle, stream=device.stream.ptr)
 
     def graph(self, spec):
         """(graph, bytes of workspace), or None where cuDNN has no plan for it (``refused`` says why)."""
+        spec.tuned = spec.tuned and autotune.wanted(self.device)
         key = spec.key()
         with self.lock:
             if key not in self.graphs:
@@ -95,8 +47,10 @@ class Dnn:
 
     def disk_key(self, spec):
         """What a plan depends on: the graph, both versions of cuDNN, the device."""
-        return repr((spec.key(), self.cudnn.backend_version(), self.cudnn.__version__, self.device.name,
-                     self.device.arch))
+        return repr((spec.key(), *self.versions()))
+
+    def versions(self):
+        return self.cudnn.backend_version(), self.cudnn.__version__, self.device.name, self.device.arch
 
     def _build(self, spec):
         kept = self.disk.get("cudnn", self.disk_key(spec))
@@ -110,7 +64,7 @@ class Dnn:
                 try:
                     graph = self._plan(spec, limit)
                 except Exception as e:  # the frontend's exceptions have no base of their own in every version
-                    if not self._means_no_plan(e):
+                    if not self.means_no_plan(e):
                         raise
                     self.refused[spec.key()] = str(e).strip().split("\n")[0]
                     continue
@@ -119,7 +73,7 @@ class Dnn:
                 return graph, int(graph.get_workspace_size())
         return None
 
-    def _means_no_plan(self, error):
+    def means_no_plan(self, error):
         named = getattr(self.cudnn, "cudnnGraphNotSupportedError", None)
         return (named is not None and isinstance(error, named)) or isinstance(error, RuntimeError) \
             or type(error).__module__.startswith("cudnn")
@@ -141,8 +95,55 @@ class Dnn:
         if limit is not None:
             graph.deselect_workspace_greater_than(limit)
         graph.check_support()
-        graph.build_plans()
+        if not (spec.tuned and self._tune(spec, graph)):
+            graph.build_plans()
         return graph
+
+    def _tune(self, spec, graph):
+        """Make the quickest of the graph's first few plans the one that it executes; False where there is none. Plans
+        of engines that were left out cannot be built."""
+        key, begin, built = self.disk_key(spec), time.perf_counter(), {}
+        kept = self.disk.get("cudnn-choice", key)
+        if kept is not None and self._built(graph, int(kept)):
+            return True
+        for i in range(graph.get_execution_plan_count()):
+            if self._built(graph, i):
+                built[i] = int(graph.get_workspace_size_plan_at_index(i))
+            if len(built) == autotune.CANDIDATES or time.perf_counter() - begin > LONGEST:
+                break
+        if not built:
+            return False
+        best = next(iter(built))
+        if len(built) > 1:
+            numbers = list(built)
+            found = self._quickest(spec, graph, built)
+            if found is not None:
+                best = numbers[found]
+                self.disk.put("cudnn-choice", key, str(best).encode())
+        graph.build_plan_at_index(best)         # it is built: this only says which is executed
+        return True
+
+    def _built(self, graph, i):
+        try:
+            graph.build_plan_at_index(i)
+        except Exception as e:
+            if not self.means_no_plan(e):
+                raise
+            return False
+        return True
+
+    def _quickest(self, spec, graph, built):
+        """Which of the plans `built`, {index: bytes of workspace}, is the quickest, by their order; None: unknown."""
+        sizes = spec.nbytes()
+        try:
+            scratch = autotune.Scratch(self.device, [*sizes.values(), max(built.values())])
+        except MemoryError:
+            return None
+        pack, work = dict(zip(sizes, scratch.addresses)), scratch.addresses[-1]
+
+        def run(i):
+            return lambda stream: graph.execute_plan_at_index(pack, work, i, handle=self.handle)
+        return autotune.quickest(self.device, [run(i) for i in built], self.means_no_plan)
 
     def _describe(self, spec):
         """The graph of a spec, with numbered tensors."""
@@ -178,7 +179,7 @@ class Dnn:
         if spec.relu:
             out = graph.relu(input=out)
         out.set_output(True).set_dim(shape).set_stride(strides).set_data_type(io)
-        out.set_uid((Y, X, W)[("forward", "dgrad", "wgrad").index(spec.kind)])
+        out.set_uid((Y, X, W)[KINDS.index(spec.kind)])
         return graph
 
     def _keep(self, spec, graph):
@@ -226,13 +227,14 @@ def _aligned(*tensors):
     return not any(t.address % DNN_ALIGNMENT for t in tensors)
 
 
-def _last(context, count):
-    """(data, weight, output have channels last) from the context; by default none has."""
-    return (context or {}).get("channels_last", (False,) * count)
+def _product(device, kind, args, factors, ins, outs):
+    """The plan of a product and what stands behind it. `factors`: numbers of the first two of `ins`."""
+    return quicker(device, library(device), kind, {**PLAIN, **args}, ins, outs,
+                   lambda ins, outs: _plan(device, kind, args, dict(zip(factors, ins)), outs[0], ins[2:]))
 
 
-def _product(device, kind, args, tensors, out, more, context):
-    """The plan of a product and what stands behind it. `tensors`: {number: tensor} of its factors."""
+def _plan(device, kind, args, tensors, out, more):
+    """That plan by cuDNN. `tensors`: {number: tensor} of its factors."""
     a = {**PLAIN, **args}
     if a["prepared"] or any(t.dtype != out.dtype for t in (*tensors.values(), *more)) or out.dtype not in TYPES:
         return None
@@ -242,8 +244,8 @@ def _product(device, kind, args, tensors, out, more, context):
         return _of_nothing(device, a, out) if not more and not a["act"] else None
     if not _aligned(*tensors.values(), out, *more):
         return None
-    dnn, geometry = library(device), Geometry(a, _last(context, 3))
-    number = (Y, X, W)[("forward", "dgrad", "wgrad").index(kind)]
+    dnn, geometry = library(device), Geometry(a)
+    number = (Y, X, W)[KINDS.index(kind)]
     bias = more[0].address if a["bias"] else 0
     residual = more[a["bias"]].address if a["residual"] else 0
     relu, clips = a["act"] == 1, a["act"] == 2
@@ -268,7 +270,7 @@ def _product(device, kind, args, tensors, out, more, context):
         calls = [dnn.call(spec, built, {**given, number: at}, work + scratch)]
         if behind:
             channels = a["filters"] if kind == "forward" else a["channels"]
-            inner = 1 if geometry.last[2 if kind == "forward" else 0] else prod(out.shape[2:])
+            inner = 1 if geometry.last else prod(out.shape[2:])
             calls.append(epilogue(out.dtype, at, out.address, out.size, channels, inner, bias, residual, a["act"],
                                   a["lo"], a["hi"]))
         return calls
@@ -284,14 +286,14 @@ def _of_nothing(device, args, out):
 
 def forward(device, args, ins, outs, context=None):
     """``conv.forward``: data, weight, [bias], [residual]."""
-    return _product(device, "forward", args, {X: ins[0], W: ins[1]}, outs[0], ins[2:], context)
+    return _product(device, "forward", args, (X, W), ins, outs)
 
 
 def dgrad(device, args, ins, outs, context=None):
     """``conv.dgrad``, which is deconvolution too: dy, weight, [bias], [residual]."""
-    return _product(device, "dgrad", args, {Y: ins[0], W: ins[1]}, outs[0], ins[2:], context)
+    return _product(device, "dgrad", args, (Y, W), ins, outs)
 
 
 def wgrad(device, args, ins, outs, context=None):
     """``conv.wgrad``: dy, data. The result has the data's dtype; cuDNN has no wider one."""
-    return _product(device, "wgrad", args, {Y: ins[0], X: ins[1]}, outs[0], ins[2:], context)
+    return _product(device, "wgrad", args, (Y, X), ins, outs)

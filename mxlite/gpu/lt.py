@@ -9,7 +9,7 @@ from ctypes import byref, c_double, c_float, c_int, c_int32, c_int64, c_size_t, 
 
 from .._core.dtypes import ITEMSIZE
 from ..ops import settings
-from . import _libs
+from . import _libs, autotune
 from .families.epilogue import epilogue
 from .libraries import Call, LibraryPlan
 
@@ -22,7 +22,7 @@ EPILOGUE_DEFAULT, EPILOGUE_RELU, EPILOGUE_BIAS, EPILOGUE_RELU_BIAS = 1, 2, 4, 6
 REDUCE_IN_COMPUTE_TYPE = 2      # of a sum in parts: never in the dtype of a narrow result
 SUCCESS, NOT_SUPPORTED = 0, 15
 TYPES = {"float32": R_32F, "float64": R_64F, "float16": R_16F, "bfloat16": R_16BF}
-CANDIDATES, ALIGNMENT = 8, 256
+CANDIDATES, ALIGNMENT = autotune.CANDIDATES, 256
 
 
 class Algo(ctypes.Structure):
@@ -129,25 +129,51 @@ def check(status, what):
 
 
 class Lt:
-    """The library on one device: a handle, and the algorithms that it chose."""
+    """The library on one device: a handle, and the algorithms that were chosen."""
 
-    def __init__(self, lib, device):
+    def __init__(self, lib, device, disk=None):
         self.lib, self.device, self.algorithms, self.lock = lib, device, {}, threading.Lock()
+        self.disk = _libs.disk() if disk is None else disk
         self.handle = c_void_p()
         with device.use():
             check(lib.cublasLtCreate(byref(self.handle)), "Create")
 
     def algorithm(self, problem):
         """(Algo, bytes of workspace) for a problem; None where the library has none."""
-        key = problem.key()
+        tuned = autotune.wanted(self.device)
+        key = problem.key(), tuned
         with self.lock:
             if key not in self.algorithms:
-                self.algorithms[key] = self._ask(problem)
+                self.algorithms[key] = self._ask(problem, tuned)
             return self.algorithms[key]
 
-    def _ask(self, problem):
+    def _ask(self, problem, tuned):
+        if tuned:
+            key = repr((problem.key(), self.lib.cublasLtGetVersion(), self.device.name, self.device.arch))
+            kept = self.disk.get("cublasLt", key)
+            if kept is not None and len(kept) == ctypes.sizeof(Algo) + 8:       # the library's bytes, as its guide says
+                return Algo.from_buffer_copy(kept), int.from_bytes(kept[-8:], "little")
         found = self.candidates(problem)
-        return found[0] if found else None
+        if not tuned or len(found) < 2:
+            return found[0] if found else None
+        best = self._quickest(problem, found)
+        if best is None:
+            return found[0]
+        self.disk.put("cublasLt", key, bytes(found[best][0]) + found[best][1].to_bytes(8, "little"))
+        return found[best]
+
+    def _quickest(self, problem, found):
+        """Which of the algorithms `found` is the quickest; None: unknown."""
+        item = problem.batch * ITEMSIZE[problem.dtype]
+        sizes = [rows * columns * item for rows, columns, _, _ in problem.layouts()]
+        try:
+            scratch = autotune.Scratch(self.device, [*sizes, problem.n * ITEMSIZE[problem.dtype],
+                                                     max(nbytes for _, nbytes in found)])
+        except MemoryError:
+            return None
+        b, a, c, bias, work = scratch.addresses
+        calls = [self.call(problem, one, a, b, c, c, bias, work) for one in found]
+        return autotune.quickest(self.device, [one.run for one in calls], lambda e: isinstance(e, RuntimeError))
 
     def candidates(self, problem):
         """What the library's heuristic proposes, best first: [(Algo, bytes of workspace)]."""

@@ -18,7 +18,9 @@ def _module(xp):
 
 
 class Communicator:
-    """The devices `devices` (:class:`~mxlite.gpu.device.Device`) of this process."""
+    """The devices `devices` (:class:`~mxlite.gpu.device.Device`) of this process. MXNetError without NCCL."""
+
+    name = "NCCL"
 
     def __init__(self, devices):
         self.devices = list(devices)
@@ -30,8 +32,9 @@ class Communicator:
                       "float16": self.nccl.NCCL_FLOAT16, "bfloat16": getattr(self.nccl, "NCCL_BFLOAT16", 9),
                       "int32": self.nccl.NCCL_INT32, "int64": self.nccl.NCCL_INT64}
 
-    def all_reduce(self, addresses, count, dtype):
-        """Each device's `count` elements at its address of `addresses` become the sum over all, in stream order."""
+    def all_reduce(self, addresses, count, dtype, into=None):
+        """The sum over all devices of `count` elements at each one's address of `addresses` is written to each one's
+        address of `into` (default: the same), in stream order."""
         if len(addresses) != len(self.devices):
             raise MXNetError(f"{len(addresses)} arrays for {len(self.devices)} devices")
         if dtype not in self.types:
@@ -40,9 +43,9 @@ class Communicator:
             return
         self.nccl.groupStart()
         try:
-            for device, member, at in zip(self.devices, self.members, addresses):
+            for device, member, at, to in zip(self.devices, self.members, addresses, into or addresses):
                 with device.use():
-                    member.allReduce(at, at, count, self.types[dtype], self.nccl.NCCL_SUM, device.stream.ptr)
+                    member.allReduce(at, to, count, self.types[dtype], self.nccl.NCCL_SUM, device.stream.ptr)
         finally:
             self.nccl.groupEnd()
 

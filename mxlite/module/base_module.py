@@ -97,6 +97,11 @@ class BaseModule:
         self.forward(data_batch, is_train=True)
         self.backward()
 
+    def train_step(self, data_batch):
+        """`forward_backward` and `update`: what `fit` does with each batch."""
+        self.forward_backward(data_batch)
+        self.update()
+
     def _batches(self, data, num_batch, reset, sparse_row_id_fn):
         """(number, batch) of at most `num_batch` batches, each after its forward pass."""
         self._need("binded", "params_initialized")
@@ -222,8 +227,7 @@ class BaseModule:
         while data_batch is not None:
             if monitor is not None:
                 monitor.tic()
-            self.forward_backward(data_batch)
-            self.update()
+            self.train_step(data_batch)
             self._update_metric_from(eval_metric, data_batch)
             upcoming = next(batches, None)
             if upcoming is not None:

@@ -255,6 +255,18 @@ class BucketingModule(BaseModule):
         self._params_dirty = True
         self._curr_module.update()
 
+    def train_step(self, data_batch):
+        """`forward_backward` and `update` in the batch's bucket; see :meth:`Module.train_step`."""
+        own = type(self)
+        if any([getattr(own, name) is not getattr(BucketingModule, name)
+                for name in ("forward_backward", "forward", "backward", "update")]):
+            super().train_step(data_batch)
+            return
+        self._need("binded", "params_initialized", "optimizer_initialized")
+        self.switch_bucket(data_batch.bucket_key, data_batch.provide_data, data_batch.provide_label)
+        self._params_dirty = True
+        self._curr_module.train_step(data_batch)
+
     def get_outputs(self, merge_multi_context=True):
         """The current bucket's outputs."""
         self._need("binded", "params_initialized")

@@ -82,6 +82,7 @@ class _Bound:
 
     def __init__(self, slices, execs, inputs):
         self.slices, self.execs, self.inputs = slices, execs, inputs
+        self.step = self.losses_only = None     # of one executor on a GPU: its train step, and whether it can have one
 
 
 class DataParallelExecutorGroup:
@@ -107,6 +108,13 @@ class DataParallelExecutorGroup:
         self._params = shared_group._params if shared_group else none
         self._grads = shared_group._grads if shared_group else [{} for _ in contexts]
         self._aux = shared_group._aux if shared_group else [{} for _ in contexts]
+        # On a GPU parameters lie side by side, and so do gradients: a list of regions a device, alike on all of them.
+        self._param_regions = shared_group._param_regions if shared_group else [[] for _ in contexts]
+        self._grad_regions = shared_group._grad_regions if shared_group else [[] for _ in contexts]
+        self.on_gpu = any([context.device_type == "gpu" for context in contexts])
+        if self.on_gpu and len({context for context in contexts if context.device_type == "gpu"}) != len(contexts):
+            raise MXNetError(f"a Module runs on GPUs that are all different, or on CPU contexts, not on {contexts}")
+        self._device_update = None
         self._bounds = OrderedDict()
         self._now = None
         self._monitors = []
@@ -192,6 +200,8 @@ class DataParallelExecutorGroup:
             return table[name]
 
         params, inputs, args, grads = set(self.param_names), {}, {}, {}
+        if self.on_gpu:
+            self._lay_out(k, [part for part in zip(self.arg_names, arg_shapes, arg_types) if part[0] in params])
         for name, shape, dtype in zip(self.arg_names, arg_shapes, arg_types):
             args[name] = array(self._params[k] if name in params else inputs, name, shape, dtype)
             if self.grad_req[name] != "null":
@@ -200,9 +210,22 @@ class DataParallelExecutorGroup:
                 grads[name] = array(table, name, shape, dtype)
         aux = {name: array(self._aux[k], name, shape, dtype)
                for name, shape, dtype in zip(self.aux_names, aux_shapes, aux_types)}
-        executor = self.symbol.bind(context, args, args_grad=grads, grad_req=self.grad_req, aux_states=aux,
-                                    group2ctx=group2ctx, shared_exec=shared_exec)
-        return executor, inputs
+        return self._make_executor(context, args, grads, aux, group2ctx, shared_exec), inputs
+
+    def _make_executor(self, context, args, grads, aux, group2ctx, shared_exec):
+        return self.symbol.bind(context, args, args_grad=grads, grad_req=self.grad_req, aux_states=aux,
+                                group2ctx=group2ctx, shared_exec=shared_exec)
+
+    def _lay_out(self, k, parts):
+        """Regions for those parameters `parts`, (name, shape, dtype), and their gradients, that there are none of."""
+        from ..gpu.regions import Regions
+        for table, regions, wanted in ((self._params[k], self._param_regions[k], parts),
+                                       (self._grads[k], self._grad_regions[k],
+                                        [part for part in parts if self.grad_req[part[0]] != "null"])):
+            new = [part for part in wanted if part[0] not in table]
+            if new:
+                regions.append(Regions(self.contexts[k], new))
+                table.update(regions[-1].views)
 
     @property
     def execs(self):
@@ -267,13 +290,16 @@ class DataParallelExecutorGroup:
                 else:
                     target[name] = values[0].copyto(cpu())
 
-    def update(self, updater, index_of):
-        """Add up each parameter's gradients, update the first device's value and copy it to the others.
+    def update(self, updater, index_of, sums=None):
+        """Add up each parameter's gradients, update the first device's value and copy it to the others; on GPUs `sums`
+        adds up and every one updates its own.
 
         `index_of(name)` is the number under which `updater` knows the parameter.
         """
-        first, gradients, req = self._params[0], self._grads[0], self.grad_req
-        names = [name for name in self.param_names if req[name] != "null" and name in gradients]
+        if self.on_gpu:
+            self.device_update(updater, index_of, sums).run()
+            return
+        first, gradients, names = self._params[0], self._grads[0], self._trained()
         weights, grads = [first[name] for name in names], [gradients[name] for name in names]
         for table in self._grads[1:]:
             grads = [grad + table[name].as_in_context(grad.context) for grad, name in zip(grads, names)]
@@ -282,10 +308,51 @@ class DataParallelExecutorGroup:
             for name, weight in zip(names, weights):
                 weight.copyto(table[name])
 
+    def _trained(self):
+        """Names of the parameters that have gradients."""
+        return [name for name in self.param_names if self.grad_req[name] != "null" and name in self._grads[0]]
+
+    def device_update(self, updater, index_of, sums=None):
+        """The :class:`~mxlite.module.device_update.DeviceUpdate` on GPUs; the same object for the same arguments."""
+        held = self._device_update
+        if held is None or held.updater is not updater or held.sums is not sums:
+            from .device_update import DeviceUpdate
+            names, n = self._trained(), len(self.contexts)      # a shared group may be on more devices
+            held = self._device_update = DeviceUpdate(
+                updater, [index_of(name) for name in names], names, self.contexts, self._params[:n], self._grads[:n],
+                self._param_regions[:n], self._grad_regions[:n], sums)
+        return held
+
+    def train_step(self, updater, index_of):
+        """Forward, backward and update of the loaded batch as one run. False, with nothing done, where that takes
+        several: more than one device, the CPU, a monitor, outputs that are no loss, an optimizer without a
+        kernel."""
+        now = self._now
+        if not (self.on_gpu and len(self.contexts) == 1 and self.for_training and now.execs[0]._monitor is None):
+            return False
+        if now.losses_only is None:
+            now.losses_only = now.execs[0]._bound.losses_only()
+        if not now.losses_only:
+            return False
+        update = self.device_update(updater, index_of)
+        if not update.flat.begin():
+            return False
+        if now.step is None:
+            from ..gpu.step import TrainStep
+            now.step = TrainStep(now.execs[0]._bound)
+        try:
+            now.step.run(update.flat.tables[0])
+        except BaseException:
+            update.flat.undo()
+            raise
+        finally:
+            update.touched()
+        return True
+
     # Running
 
-    def forward(self, batch, is_train=None):
-        """Load a DataBatch (or a list of them, one a device) and run. `is_train` defaults to how it was bound."""
+    def load(self, batch):
+        """Copy a DataBatch (or a list of them, one a device) into the inputs."""
         batches = batch if isinstance(batch, list) else None
         if batches is not None and len(batches) != len(self.contexts):
             raise ValueError(f"{len(batches)} batches for {len(self.contexts)} devices")
@@ -298,6 +365,9 @@ class DataParallelExecutorGroup:
                 for name, array in zip(names, arrays or ()):
                     if name in inputs:
                         _load(name, inputs[name], _take(array, rows, self._axis.get(name, 0)) if split else array)
+
+    def forward(self, is_train=None):
+        """Run on what was loaded. `is_train` defaults to how it was bound."""
         for executor in self._now.execs:
             executor.forward(is_train=self.for_training if is_train is None else is_train)
 
@@ -380,3 +450,7 @@ class DataParallelExecutorGroup:
         for bound in self._bounds.values():
             for executor in bound.execs:
                 monitor.install(executor)
+
+
+# What Module runs; mx.contrib.amp.init puts the class of mixed precision here.
+group_class = DataParallelExecutorGroup

@@ -10,8 +10,10 @@ from ..initializer import InitDesc
 from ..io import DataDesc
 from ..model import load_checkpoint
 from ..symbol import Symbol
+from . import executor_group
 from .base_module import DEFAULT_INITIALIZER, BaseModule, as_descs
-from .executor_group import DataParallelExecutorGroup, group2ctxs_of
+from .device_update import gradient_sums
+from .executor_group import group2ctxs_of
 
 __all__ = ["Module"]
 
@@ -76,6 +78,7 @@ class Module(BaseModule):
         self._arg_params = self._aux_params = None
         self._params_dirty = False              # devices hold newer values than _arg_params, _aux_params
         self._optimizer = self._updater = self._index = None
+        self._sums = None                       # what adds up gradients over several GPUs
         self._preload_opt_states = None
         self._exec_group = None
         self._data_shapes = self._label_shapes = None
@@ -204,7 +207,8 @@ class Module(BaseModule):
             if len(shared_group.contexts) < len(self._context):
                 raise AssertionError("shared_module is bound on fewer contexts")
         self.for_training, self.inputs_need_grad = for_training, inputs_need_grad
-        self._exec_group = DataParallelExecutorGroup(
+        make_group = type(shared_group) if shared_group is not None else executor_group.group_class
+        self._exec_group = make_group(
             self._symbol, self._context, self._work_load_list, self._param_names, self._data_names,
             self._label_names + self._spare_labels, self._state_names, self._fixed_param_names, for_training,
             inputs_need_grad, grad_req, shared_group, self._group2ctxs)
@@ -308,14 +312,17 @@ class Module(BaseModule):
         """Make ready for `update` with an optimizer or the name of one.
 
         A named one gets `optimizer_params` and ``rescale_grad = 1 / batch_size``, unless they say otherwise.
-        `kvstore` may be "local", "device" or None, which are the same here: gradients of several devices are added up
-        and all get the new values. MXNetError for a distributed one.
+        `kvstore` may be "local", "device", "nccl" or None: gradients of several devices are added up and all get the
+        new values. Over GPUs NCCL adds up, or with "device", and where it is not installed, copies between the devices;
+        over CPU contexts they are all the same. MXNetError for a distributed one, and for "nccl" without NCCL.
         """
         self._need("binded", "params_initialized")
         if self.optimizer_initialized and not force_init:
             self.logger.warning("optimizer already initialized, ignoring...")
             return
         _check_kvstore(kvstore)
+        if self._exec_group.on_gpu and len(self._context) > 1:
+            self._sums = gradient_sums(kvstore, self._context, self.logger)
         rescale_grad = 1.0 / self._exec_group.batch_size
         self._index = {name: i for i, name in enumerate(self._param_names)}
         idx2name = dict(enumerate(self._param_names))
@@ -342,7 +349,7 @@ class Module(BaseModule):
         """Update by the optimizer, and the states, of `shared_module`."""
         shared_module._need("optimizer_initialized")
         self._optimizer, self._updater = shared_module._optimizer, shared_module._updater
-        self._index = shared_module._index
+        self._index, self._sums = shared_module._index, shared_module._sums
         self.optimizer_initialized = True
 
     def _index_of(self, name):
@@ -374,6 +381,11 @@ class Module(BaseModule):
         `data` is needed, so a named tuple will do.
         """
         self._need("binded", "params_initialized")
+        self._load(data_batch)
+        self._exec_group.forward(is_train)
+
+    def _load(self, data_batch):
+        """Bind for the batch's shapes, and copy it into the inputs."""
         batches = data_batch if isinstance(data_batch, list) else [data_batch]
         shapes = [tuple(array.shape) for array in batches[0].data]
         if len(batches) > 1:
@@ -387,7 +399,7 @@ class Module(BaseModule):
         lacks_labels = bool(labels) and not self._label_shapes
         if shapes != [tuple(desc.shape) for desc in self._data_shapes] or lacks_labels:
             self._reshape_for(batches[0], shapes, labels, len(batches))
-        self._exec_group.forward(data_batch, is_train)
+        self._exec_group.load(data_batch)
 
     def _reshape_for(self, batch, shapes, labels, parts):
         data_shapes = getattr(batch, "provide_data", None)
@@ -410,7 +422,29 @@ class Module(BaseModule):
         """Update the parameters by the last gradients."""
         self._need("binded", "params_initialized", "optimizer_initialized")
         self._params_dirty = True
-        self._exec_group.update(self._updater, self._index_of)
+        self._exec_group.update(self._updater, self._index_of, self._sums)
+
+    def train_step(self, data_batch):
+        """`forward_backward` and `update`. On a GPU they are one CUDA graph, where nothing can look at what is between:
+        no monitor, no loss scaling, one device, and an optimizer that has a kernel for all parameters at once."""
+        self._need("binded", "params_initialized", "optimizer_initialized")
+        if self._exec_group.on_gpu and self._steps_are_ours():
+            self._load(data_batch)
+            self._params_dirty = True
+            if not self._exec_group.train_step(self._updater, self._index_of):
+                self._exec_group.forward(True)
+                self.backward()
+                self.update()
+        else:
+            super().train_step(data_batch)
+
+    def _steps_are_ours(self):
+        """Whether a train step is what this class says it is, and no subclass has put more into a part of it."""
+        own = type(self)
+        if not vars(self).keys().isdisjoint(("forward_backward", "forward", "backward", "update")):
+            return False
+        return (own.forward_backward is BaseModule.forward_backward and own.forward is Module.forward
+                and own.backward is Module.backward and own.update is Module.update)
 
     def get_outputs(self, merge_multi_context=True):
         """The outputs of the last forward pass, or without `merge_multi_context` a list over devices for each."""

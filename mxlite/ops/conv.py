@@ -1,7 +1,7 @@
 """Convolution and its two gradients. Each gradient is a record of its own, so that one nobody wants is never made.
 
 All three are bilinear, and differentiate into each other. Sizes of the spatial axes are the last ones (NCW, NCHW,
-NCDHW); the channels-last layouts run the reference.
+NCDHW); of the channels-last layouts the CPU runs the reference.
 """
 from . import conv_bands, winograd
 from .dot import BLOCK_K_BYTES, BLOCK_N, FLOATS, PANEL_N, block_bytes, ceil_to, product, wide
@@ -109,12 +109,15 @@ GRADIENTS = {(2, 1, 0): "dgrad", (1, 2, 0): "wgrad"}        # by where data, wei
 
 def launch(kind):
     """Rule: the kernel's arguments, from the positions of data, weight and output among the shapes. Keywords are those
-    of the epilogue: ``act lo hi bias residual prepared winograd``, all 0 by default."""
+    of the epilogue: ``act lo hi bias residual prepared winograd``, all 0 by default; ``last`` is there, and 1, where
+    all three have their channels last, which no CPU kernel takes."""
     def rule(p, ins, outs, **epilogue):
         g, s = Geometry(p), [*ins, *outs]
-        x, w, y = (s[i] for i in kind)
+        x, w, y = (g.first(s[i]) for i in kind)
         one, zero = (1,) * (3 - g.nd), (0,) * (3 - g.nd)
         way = winograd.way(g, p.num_group, GRADIENTS.get(kind, "forward"), x, w, y, epilogue.get("prepared", 0))
+        if g.last:
+            epilogue["last"] = 1
         return {"batch": x[0], "channels": x[1], "filters": w[0], "groups": p.num_group, "kernel": one + g.kernel,
                 "stride": one + g.stride, "dilate": one + g.dilate, "pad": zero + g.pad, "src": one + x[2:],
                 "dst": one + y[2:], "winograd": way, **epilogue}
@@ -231,7 +234,7 @@ def dgrad_adds(p):
     """Whether ``conv.dgrad`` takes a residual, which may be the output's own memory: where no step leaves gaps, whose
     positions no product would reach."""
     g = Geometry(p)
-    return fast(p) and all(s == 1 or (k >= s and d == 1) for k, s, d in zip(g.kernel, g.stride, g.dilate))
+    return all(s == 1 or (k >= s and d == 1) for k, s, d in zip(g.kernel, g.stride, g.dilate))
 
 
 def packed_weight_floats(p, w):
@@ -301,7 +304,7 @@ class Convolution(Op):
     def cpu(p):
         return "conv.forward" if fast(p) else None
 
-    cpu_dtypes = FLOATS
+    gpu, cpu_dtypes = "conv.forward", FLOATS
 
     def launch(p, ins, outs):
         return launch((0, 1, len(ins)))(p, ins, outs, bias=int(len(ins) > 2))
@@ -360,7 +363,7 @@ class _conv_dgrad(Op):
     def cpu(p):
         return "conv.dgrad" if fast(p) else None
 
-    cpu_dtypes = FLOATS
+    gpu, cpu_dtypes = "conv.dgrad", FLOATS
 
     launch = launch((2, 1, 0))
 
@@ -423,7 +426,7 @@ class _conv_wgrad(Op):
     def cpu(p):
         return "conv.wgrad" if fast(p) else None
 
-    cpu_dtypes = FLOATS
+    gpu, cpu_dtypes = "conv.wgrad", FLOATS
 
     launch = launch((1, 2, 0))
 

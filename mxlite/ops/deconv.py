@@ -139,7 +139,7 @@ class Deconvolution(Op):
     def cpu(p):
         return "conv.dgrad" if conv.fast(p) else None
 
-    cpu_dtypes = conv.FLOATS
+    gpu, cpu_dtypes = "conv.dgrad", conv.FLOATS
 
     def launch(p, ins, outs):
         return _conv_dgrad.launch(backward(p, ins, outs), ins[:2], outs, bias=int(len(ins) > 2))

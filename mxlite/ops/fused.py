@@ -67,6 +67,8 @@ class FusedConvolution(Op, registered=False):
     def cpu(p):
         return conv.Convolution.cpu(p)
 
+    gpu = conv.Convolution.gpu
+
     def launch(p, ins, outs):
         plain = _plain(p, ins)
         return conv.launch((0, 1, len(plain)))(p, plain, outs, **_epilogue(p))
@@ -79,7 +81,7 @@ class FusedConvolutionDgrad(Op, registered=False):
     """The gradient of a convolution with respect to its data, added to another gradient."""
 
     inputs, params = "dy weight residual", conv._conv_dgrad.params
-    cpu, inplace = conv._conv_dgrad.cpu, {0: 2}
+    cpu, gpu, inplace = conv._conv_dgrad.cpu, conv._conv_dgrad.gpu, {0: 2}
 
     def launch(p, ins, outs):
         return conv.launch((2, 1, 0))(p, ins[:2], outs, residual=1)

@@ -183,17 +183,18 @@ def _workspace(p, data, itemsize, threads, backward):
 def _launch(p, data, backward=False):
     w = Windows(p, data)
     one, zero = (1,) * (3 - w.nd), (0,) * (3 - w.nd)
-    return {"planes": data[0] * data[1], "p_value": p.p_value if p.pool_type == "lp" else 1,
+    last = {"channels": data[-1]} if w.last else {}         # which no CPU kernel takes
+    return {**last, "planes": data[0] * data[-1 if w.last else 1], "p_value": p.p_value if p.pool_type == "lp" else 1,
             "scratch": _scratch(w, backward, p.pool_type == "max"),
             "kind": ("max", "avg", "sum", "lp").index(p.pool_type),
             "include_pad": int(p.count_include_pad is not False), "kernel": one + w.kernel, "stride": one + w.stride,
             "pad": zero + w.pad, "src": one + w.x, "dst": one + w.out}
 
 
-def _kernel(name):
+def _kernel(name, layouts=(None, "NCW", "NCHW", "NCDHW")):
     def rule(p):
         # A window's elements are numbered in 32 bits.
-        return name if p.layout not in ("NWC", "NHWC", "NDHWC") and product(p.kernel) < 2**30 else None
+        return name if p.layout in layouts and product(p.kernel) < 2**30 else None
     return rule
 
 
@@ -234,7 +235,7 @@ class Pooling(Op):
             y = xp.sqrt(y) if p.p_value == 2 else xp.cbrt(y)
         return w.moved_back(xp, y.astype(dtype, copy=False))
 
-    cpu = _kernel("pool.forward")
+    cpu, gpu = _kernel("pool.forward"), _kernel("pool.forward", (None, *LAYOUTS))
     cpu_dtypes = FLOATS
 
     def launch(p, ins, outs):
@@ -325,7 +326,7 @@ class _backward_Pooling(Op):
             dx = spread(xp, w, lambda i: dy, dy.dtype)
         return w.moved_back(xp, xp.ascontiguousarray(dx.astype(dtype, copy=False)))
 
-    cpu = _kernel("pool.backward")
+    cpu, gpu = _kernel("pool.backward"), _kernel("pool.backward", (None, *LAYOUTS))
     cpu_dtypes = FLOATS
 
     def launch(p, ins, outs):

@@ -11,8 +11,11 @@ fold = True
 prepare = True
 unroll = True
 tf32 = False
+layout = True
+autotune = True
 
 for _name in filter(None, os.environ.get("MXLITE_OFF", "").replace(" ", "").split(",")):
     if not isinstance(globals().get(_name), bool):
-        raise ValueError(f"MXLITE_OFF={_name!r} is no option: winograd, fuse, fold, prepare, unroll and tf32 are")
+        raise ValueError(f"MXLITE_OFF={_name!r} is no option: winograd, fuse, fold, prepare, unroll, tf32, layout and "
+                         f"autotune are")
     globals()[_name] = False

@@ -12,14 +12,14 @@ __all__ = ["Updater", "get_updater"]
 _Saved = namedtuple("_Saved", ["values"])
 
 
-def _map_arrays(state, kind, function):
+def map_arrays(state, kind, function):
     """`state` with every `kind` in it, however deep in tuples, lists and dicts, replaced by ``function(of it)``."""
     if isinstance(state, kind):
         return function(state)
     if isinstance(state, dict):
-        return {key: _map_arrays(value, kind, function) for key, value in state.items()}
+        return {key: map_arrays(value, kind, function) for key, value in state.items()}
     if type(state) in (tuple, list):
-        return type(state)(_map_arrays(value, kind, function) for value in state)
+        return type(state)(map_arrays(value, kind, function) for value in state)
     return state
 
 
@@ -62,11 +62,12 @@ class Updater:
         self.states = {}
         self.states_synced = {}         # whether a state is known to be where its weight is
         self.aggregate_updates = False
+        self.flat_states = {}           # contexts of GPUs -> their FlatStates
 
     def __call__(self, index, grad, weight):
         if not isinstance(index, (list, tuple)):
             index, grad, weight = [index], [grad], [weight]
-        optimizer, states, synced, context = self.optimizer, self.states, self.states_synced, None
+        states, synced, context = self.states, self.states_synced, None
         index = [i.decode() if isinstance(i, bytes) else i for i in index]
         first = 0
         for k, (i, w) in enumerate(zip(index, weight)):
@@ -74,14 +75,18 @@ class Updater:
                 if k > first:
                     self._update(context, index[first:k], weight[first:k], grad[first:k])
                 first, context = k, w.context
-            if i not in states:
-                states[i] = optimizer.create_state_multi_precision(i, w)
-                synced[i] = True
-            elif not synced[i]:
-                states[i] = self.sync_state_context(states[i], context)
-                synced[i] = True
+            if i not in states or not synced.get(i):
+                self.make_state(i, w)
         if index:
             self._update(context, index[first:], weight[first:], grad[first:])
+
+    def make_state(self, index, weight):
+        """See to it that there is a state for parameter `index`, and that it is where `weight` is."""
+        if index not in self.states:
+            self.states[index] = self.optimizer.create_state_multi_precision(index, weight)
+        elif not self.states_synced.get(index):
+            self.states[index] = self.sync_state_context(self.states[index], weight.context)
+        self.states_synced[index] = True
 
     def _update(self, context, index, weights, grads):
         self.optimizer._set_current_context(context.device_id)
@@ -89,11 +94,11 @@ class Updater:
 
     def sync_state_context(self, state, context):
         """`state` with its arrays on `context`."""
-        return _map_arrays(state, nd.NDArray, lambda array: array.as_in_context(context))
+        return map_arrays(state, nd.NDArray, lambda array: array.as_in_context(context))
 
     def get_states(self, dump_optimizer=False):
         """All states, and with `dump_optimizer` the optimizer (which must be picklable), as bytes for a file."""
-        states = _map_arrays(self.states, nd.NDArray, lambda array: _Saved(array.asnumpy()))
+        states = map_arrays(self.states, nd.NDArray, lambda array: _Saved(array.asnumpy()))
         return pickle.dumps((states, self.optimizer) if dump_optimizer else states)
 
     def set_states(self, states):
@@ -101,8 +106,8 @@ class Updater:
         states = _StateReader(io.BytesIO(states)).load()
         if isinstance(states, tuple) and len(states) == 2:
             states, self.optimizer = states
-        states = _map_arrays(states, _Saved, lambda saved: nd.array(saved.values, dtype=saved.values.dtype))
-        self.states = _map_arrays(states, _MXNetArray, _MXNetArray.load)
+        states = map_arrays(states, _Saved, lambda saved: nd.array(saved.values, dtype=saved.values.dtype))
+        self.states = map_arrays(states, _MXNetArray, _MXNetArray.load)
         self.states_synced = dict.fromkeys(self.states, False)
 
 

@@ -128,10 +128,10 @@ class ExternalStream:
 
 class Event:
     def __init__(self, xp, disable_timing=False):
-        self.xp, self.of, self.done = xp, None, True
+        self.xp, self.of, self.done, self.at = xp, None, True, 0.0
 
     def record(self, stream=None):
-        self.of = stream.ptr
+        self.of, self.at = stream.ptr, self.xp.clock
         self.xp.note("record", stream.ptr)
 
     def synchronize(self):
@@ -196,6 +196,7 @@ class Cupy:
         self.__name__, self.__version__, self.log, self.guarded = "fake", version, Log(), False
         self.streams, self.current, self.functions, self.capability = [], [], [], capability
         self.device_stack, self.allocated, self.live, self.ndarray = [0], 0, 0, _ndarray
+        self.clock = 0.0            # milliseconds: whoever pretends to take time moves it
         self.devices, self.driver, self.error = devices, driver, error
         note = self.note
 
@@ -216,7 +217,7 @@ class Cupy:
             ExternalStream=lambda ptr: ExternalStream(self, ptr),
             Event=lambda disable_timing=False: Event(self, disable_timing), alloc=self.alloc,
             alloc_pinned_memory=self.alloc_pinned, UnownedMemory=UnownedMemory, MemoryPointer=MemoryPointer,
-            get_elapsed_time=lambda a, b: 2.0, runtime=Runtime(self), driver=Driver(self),
+            get_elapsed_time=lambda a, b: b.at - a.at + 2.0, runtime=Runtime(self), driver=Driver(self),
             function=SimpleNamespace(Module=lambda: Module(self)), compiler=SimpleNamespace(nvrtc=Nvrtc(self)))
         self.pool = SimpleNamespace(free_bytes=lambda: 100, free_all_blocks=lambda: note("free_all_blocks"))
 

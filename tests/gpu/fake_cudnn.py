@@ -82,6 +82,7 @@ class Graph:
     def __init__(self, module, io_data_type=None, intermediate_data_type=None, compute_data_type=None, handle=None):
         self.module, self.handle, self.ops, self.tensors = module, handle, [], {}
         self.wide, self.io, self.built, self.notes, self.limit = compute_data_type, io_data_type, False, [], None
+        self.chosen = None
         self.outputs = []
 
     def tensor(self, name="", dim=None, stride=None, data_type=None, uid=None):
@@ -164,11 +165,31 @@ class Graph:
             raise NotSupported(reason)
 
     def build_plans(self):
-        self.built = True
-        self.module.graphs.append(self)
+        """The first one that can be built, as the library's default has it."""
+        assert not self.built
+        for i in range(self.get_execution_plan_count()):
+            try:
+                return self.build_plan_at_index(i)
+            except NotSupported:
+                pass
+        raise NotSupported("no plan can be built")
+
+    def get_execution_plan_count(self):
+        return len(self.module.plans)
+
+    def build_plan_at_index(self, i):
+        plan = self.module.plans[i]
+        if set(plan.notes) & set(self.notes) or self.limit is not None and plan.workspace > self.limit or plan.broken:
+            raise NotSupported("Deselecting execution plan")
+        if not self.built:
+            self.module.graphs.append(self)
+        self.built, self.chosen = True, i
+
+    def get_workspace_size_plan_at_index(self, i):
+        return self.module.plans[i].workspace
 
     def get_workspace_size(self):
-        return self.module.workspace
+        return self.module.plans[self.chosen].workspace
 
     def serialize(self):
         return self.module.save(self)
@@ -179,12 +200,20 @@ class Graph:
         self.module.restored += 1
 
     def execute(self, pack, workspace, handle=None):
+        self.execute_plan_at_index(pack, workspace, self.chosen, handle)
+
+    def execute_plan_at_index(self, pack, workspace, index, handle=None):
         assert self.built and handle == self.handle == 99
-        module, pack = self.module, dict(pack)
+        module, pack, plan = self.module, dict(pack), self.module.plans[index]
+        module.executed.append(index)
+        if plan.duration is None:
+            raise NotSupported("CUDNN_STATUS_EXECUTION_FAILED")
+        if module.xp is not None:
+            module.xp.clock += plan.duration
 
         def run():
-            if module.workspace:
-                ctypes.memset(workspace, 0xEE, module.workspace)
+            if plan.workspace:
+                ctypes.memset(workspace, 0xEE, plan.workspace)
             out = self.outputs[-1]
             assert out.output
             out.write(pack[out.uid], out.make(pack))
@@ -195,14 +224,22 @@ class Graph:
             module.xp.start(module.stream, run, "cudnn")
 
 
+def plan(duration=0.0, workspace=300, notes=(), broken=False):
+    """One execution plan: milliseconds that it takes (None: it fails), its numerical notes, whether it cannot be
+    built."""
+    return SimpleNamespace(duration=duration, workspace=workspace, notes=notes, broken=broken)
+
+
 class Cudnn:
     """The module ``cudnn``. `refuse(graph)`: why there is no plan for it, or None."""
 
     cudnnGraphNotSupportedError = NotSupported
     __version__ = "1.27.0"
 
-    def __init__(self, refuse=lambda graph: None, workspace=300, xp=None):
-        self.refuse, self.workspace, self.xp = refuse, workspace, xp
+    def __init__(self, refuse=lambda graph: None, workspace=300, xp=None, plans=None):
+        """`plans`: :func:`plan` for each that a graph has, the library's guess first."""
+        self.refuse, self.xp, self.executed = refuse, xp, []
+        self.plans = [plan(workspace=workspace)] if plans is None else plans
         self.graphs, self.run, self.saved, self.restored = [], [], [], 0
         self.data_type = SimpleNamespace(**{k: k for k in ITEMSIZE})
         self.heur_mode = SimpleNamespace(A="A", FALLBACK="FALLBACK")

@@ -38,7 +38,8 @@ def write(address, kind, lead, x):
         x, dtype = ((u + 0x7FFF + (u >> 16 & 1)) >> 16).astype(np.uint16), np.uint16
     span = (lead * (x.shape[1] - 1) + x.shape[0]) * size
     flat = np.frombuffer((ctypes.c_char * span).from_address(address), dtype)
-    np.lib.stride_tricks.as_strided(flat, x.shape, (size, lead * size))[...] = x.astype(dtype)
+    with np.errstate(over="ignore"):            # it becomes infinite, as in the library
+        np.lib.stride_tricks.as_strided(flat, x.shape, (size, lead * size))[...] = x.astype(dtype)
 
 
 class FakeLt:
@@ -46,7 +47,9 @@ class FakeLt:
 
     xp = None               # the fake CuPy whose streams the products go to; None: they run at once
 
-    def __init__(self, epilogues=(1, 2, 4, 6), workspace=1000):
+    def __init__(self, epilogues=(1, 2, 4, 6), workspace=1000, durations=(0.0,), version=130100):
+        """`durations`: milliseconds that each of the algorithms takes; None: it fails."""
+        self.durations, self.version, self.ran = durations, version, []
         self.objects, self.next, self.live, self.calls = {}, 1, 0, []
         self.epilogues, self.workspace, self.asked = epilogues, workspace, []
         for what in ("MatmulDesc", "MatrixLayout", "MatmulPreference"):
@@ -86,16 +89,27 @@ class FakeLt:
         if kind["set"][7] not in self.epilogues:
             return NOT_SUPPORTED
         results[0].state = 14                   # an algorithm that needs more than there is
-        results[1].state, results[1].workspace = 0, self.workspace
-        results[1].algo.data[3] = 4711
-        count._obj.value = 2
+        assert value(wanted) > len(self.durations)
+        for i in range(len(self.durations)):
+            results[i + 1].state, results[i + 1].workspace = 0, self.workspace
+            results[i + 1].algo.data[3], results[i + 1].algo.data[5] = 4711, i
+        count._obj.value = 1 + len(self.durations)
         return 0
+
+    def cublasLtGetVersion(self):
+        return self.version
 
     def cublasLtMatmul(self, handle, desc, alpha, A, la, B, lb, beta, C, lc, D, ld, algo, work, size, stream):
         for given in (handle, desc, alpha, A, la, B, lb, beta, C, lc, D, ld, algo, work, stream):
             c_void_p.from_param(given)
         assert handle.value == 77 and algo._obj.data[3] == 4711 and value(size) == self.workspace
         assert value(stream), "on the default stream"
+        which = algo._obj.data[5]
+        self.ran.append(which)
+        if self.durations[which] is None:
+            return 14
+        if self.xp is not None:
+            self.xp.clock += self.durations[which]
         scalars, pointers = (alpha._obj, beta._obj), tuple(p.value for p in (A, B, C, D, work))
         objects = [{**self.objects[x.value], "set": dict(self.objects[x.value]["set"])} for x in (desc, la, lb, lc, ld)]
 

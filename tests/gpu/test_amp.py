@@ -1,78 +1,135 @@
-"""Checks, sums and casts of many arrays on the processor against the records' references."""
+"""Mixed precision on a device: a converted symbol's program on the fake, beside the CPU's."""
+import sys
+
 import numpy as np
 import pytest
 
-from mxlite.gpu.families import amp as family
-from mxlite.gpu.launch import FLOATS
+import mxlite as mx
+from mxlite.contrib import amp
+from mxlite.contrib.amp.convert import Rules
+from mxlite.contrib.amp.executor_group import SCALE, training_symbol
+from mxlite.gpu import Backend, _libs, lt
 
-from . import check, shim
+from . import shim
+from .fake import Cupy
+from .fake_lt import FakeLt
 
 pytestmark = shim.needs_cxx
-SHAPES = [(3,), (0,), (70, 130), (1,), (9000,), (2, 0), (33000,)]
 
 
-def arrays(shapes, dtype, seed=1):
-    rng = np.random.default_rng(seed)
-    return [check.wrap(rng.normal(size=s), dtype) for s in shapes]
+@pytest.fixture
+def device(monkeypatch):
+    """The fake as mx.gpu(0), with products by a fake cublasLt and without the other libraries."""
+    monkeypatch.setattr(_libs, "disk", lambda: _libs.Cache(None))
+    backend = Backend(Cupy)
+    monkeypatch.setattr(sys.modules["mxlite.gpu"], "_backend", backend)
+    dev = backend.device(0)
+    library = FakeLt()
+    library.xp = dev.xp
+    dev.libraries["lt"], dev.libraries["missing"] = lt.Lt(library, dev), {"dnn": "", "rnn": ""}
+    return dev
 
 
-def finite(xs, **kw):
-    (y,), _ = check.run("amp.all_finite", None, xs, [((1,), "float32")], **kw)
-    return y.tolist()
+def network():
+    x = mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=16, name="fc1")
+    x = mx.sym.Activation(mx.sym.BatchNorm(x, name="bn", fix_gamma=False), act_type="relu")
+    return mx.sym.SoftmaxOutput(mx.sym.FullyConnected(x, num_hidden=8, name="fc2"), name="softmax")
 
 
-@pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("shift", [0, 1])
-def test_one_number_that_is_not_finite_is_found_anywhere(dtype, shift):
-    assert finite(arrays(SHAPES, dtype), shift=shift) == [1.0]
-    for which, at in ((0, 0), (2, 9099), (4, 4095), (4, 8999), (6, 16384), (6, 32999)):
-        for value in (np.inf, -np.inf, np.nan):
-            xs = arrays(SHAPES, dtype)
-            flat = check.bits_of(xs[which]).reshape(-1)
-            flat[at:at + 1] = check.bits_of(check.wrap(np.array([value]), dtype))
-            assert finite(xs, shift=shift) == [0.0], (which, at, value)
+def on_host(array):
+    host = mx.nd.empty(array.shape, dtype=array.dtype)
+    host.copy_from(array)
+    return host.asnumpy()
 
 
-def test_many_arrays_of_many_dtypes():
-    xs = [x for k in range(130) for x in arrays([(k % 7,)], FLOATS[k // 40], k)]
-    assert finite(xs) == [1.0]
-    xs[129][0][2] = 0x7f80
-    assert finite(xs) == [0.0]
-    assert finite([np.full(5, 3e38, "float32"), np.full(2, 1e308)]) == [1.0]        # large is finite
-    assert finite([np.zeros((0,), "float32")]) == [1.0]
+def run(net, context, scale):
+    """(the executor, outputs, gradients and states of two training steps on float32 arrays)."""
+    shapes = {"data": (4, 6), "softmax_label": (4,)}
+    exe = net.simple_bind(context, **shapes, type_dict=dict.fromkeys(net.list_arguments(), "float32"),
+                          grad_req={n: "null" if n in (SCALE, *shapes) else "write" for n in net.list_arguments()})
+    rng = np.random.default_rng(1)
+    for name, array in exe.arg_dict.items():
+        value = rng.integers(0, 8, array.shape) if name in shapes and name != "data" else rng.normal(size=array.shape)
+        array.copy_from(mx.nd.array([scale] if name == SCALE else value))
+    for array in exe.aux_dict.values():
+        array.copy_from(mx.nd.ones(array.shape))
+    out = []
+    for _ in range(2):
+        exe.forward(is_train=True)
+        exe.backward()
+        out += [on_host(a) for a in (*exe.outputs, *exe.aux_arrays)]
+        out += [on_host(a) / scale for a in exe.grad_arrays if a is not None]
+    return exe, out
 
 
-@pytest.mark.parametrize("dtype", FLOATS)
-def test_sums_of_squares(dtype):
-    for shift in (0, 1):
-        xs = arrays(SHAPES, dtype)
-        (y,), _ = check.run("amp.sum_sq", None, xs, [((len(xs),), "float32")], shift=shift)
-        np.testing.assert_allclose(y, [np.square(check.wide(x)).sum() for x in xs], rtol=2e-6)
-    xs = arrays([(k % 5,) for k in range(250)], dtype)
-    (y,), _ = check.run("amp.sum_sq", None, xs, [((250,), "float32")])
-    np.testing.assert_allclose(y, [np.square(check.wide(x)).sum() for x in xs], rtol=2e-6)
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_training_in_half_precision(device, dtype):
+    net, scale = network(), 256.0 if dtype == "float16" else 1.0
+    half = training_symbol(net, Rules(dtype), dtype == "float16")
+    exe, got = run(half, mx.gpu(0), scale)
+    _, want = run(half, mx.cpu(), scale)
+    _, wide = run(net, mx.cpu(), 1.0)
+    assert len(got) == len(want) == 2 * (1 + 2 + 6)
+    step = 2.0 ** (-10 if dtype == "float16" else -7)           # sums that round at other places
+    for a, b in zip(got, want):
+        assert a.dtype == np.float32
+        np.testing.assert_allclose(a, b, rtol=4 * step, atol=4 * step)
+    assert max(np.abs(a - b).max() for a, b in zip(got, wide)) > step / 4
+    assert exe.outputs[0].context == mx.gpu(0) and device.xp.count("graph") >= 2
+    text = str(exe.explain("train"))
+    assert dtype in text and "amp_cast" in text
 
 
-def test_casts():
-    xs = [np.arange(5, dtype="float16"), np.linspace(-1, 1, 7, dtype="float32"), np.arange(3, dtype="int32")]
-    outs = [((5,), "float32"), ((7,), "float32"), ((3,), "int32")]
-    ys, _ = check.run("amp.multicast", None, xs, outs)
-    for x, y in zip(xs, ys):
-        np.testing.assert_array_equal(x, y)
+def test_prediction_with_half_parameters(device):
+    """`convert_model` with parameters in float16: no cast in front of a product."""
+    net = network()
+    shapes = net.infer_shape(data=(4, 6))
+    rng = np.random.default_rng(2)
+    args = {n: mx.nd.array(rng.normal(size=s)) for n, s in zip(net.list_arguments(), shapes[0])
+            if n not in ("data", "softmax_label")}
+    aux = {n: mx.nd.ones(s) for n, s in zip(net.list_auxiliary_states(), shapes[2])}
+    done, args, aux = amp.convert_model(net, args, aux, cast_optional_params=True)
+    outs = []
+    for context in (mx.cpu(), mx.gpu(0)):
+        exe = done.simple_bind(context, grad_req="null", data=(4, 6), softmax_label=(4,))
+        assert exe.arg_dict["fc1_weight"].dtype == np.float16
+        for name, array in (*exe.arg_dict.items(), *exe.aux_dict.items()):
+            array.copy_from({**args, **aux}.get(name, mx.nd.ones(array.shape)))
+        exe.forward(is_train=False)
+        outs.append(on_host(exe.outputs[0]))
+    np.testing.assert_allclose(outs[1], outs[0], atol=4e-3)
+    assert outs[0].std() > 0.1
 
 
-def test_other_dtypes_are_the_references():
-    assert check.run("amp.all_finite", None, [np.zeros(3, "int32")], [((1,), "float32")]) is None
-    assert check.run("amp.sum_sq", None, [np.zeros(3, "int32")], [((1,), "float32")]) is None
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_a_module_trains_on_a_device_as_on_the_cpu(dtype, device):
+    """float16 looks at its gradients before it updates; bfloat16 has nothing to look at, so its step is one run."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(32, 6)).astype("float32"), rng.integers(0, 8, 32).astype("float32")
 
-
-def test_operators_run_them_and_nobody_waits(gpus):
-    import mxlite as mx
-    xs = [mx.nd.array(x, ctx=mx.gpu(0)) for x in ([1, 2], [3.0], np.zeros((40, 50)), [1, np.inf])]
-    waits = gpus.count("synchronize"), gpus.count("event.synchronize")
-    good, squares = mx.nd.multi_all_finite(*xs[:3], num_arrays=3), mx.nd.multi_sum_sq(*xs[:3], num_arrays=3)
-    bad, alone = mx.nd.multi_all_finite(*xs, num_arrays=4), mx.nd.all_finite(xs[0])
-    assert waits == (gpus.count("synchronize"), gpus.count("event.synchronize"))
-    assert [float(v.asnumpy()[0]) for v in (good, bad, alone)] == [1, 0, 1]
-    np.testing.assert_array_equal(squares.asnumpy(), [5, 9, 0])
-    assert len(list(family.MODULES())) == 4
+    def train(context):
+        mx.random.seed(4)
+        mod = mx.mod.Module(network(), context=context)
+        mod.fit(mx.io.NDArrayIter(x, y, batch_size=8), num_epoch=3, optimizer_params={"learning_rate": 0.1})
+        arrays = mod.get_params()
+        return mod, {name: array.asnumpy() for table in arrays for name, array in table.items()}
+    amp.init(dtype)
+    try:
+        (mod, got), (_, want) = train(mx.gpu(0)), train(mx.cpu())
+    finally:
+        amp.disable()
+    assert all(array.dtype == np.float32 for array in got.values())
+    for name in want:
+        np.testing.assert_allclose(got[name], want[name], rtol=0.05, atol=0.02, err_msg=name)
+    group = mod._exec_group
+    assert (group._now.step is None) == (dtype == "float16")
+    if dtype == "bfloat16":
+        return
+    before, scale = {k: v.asnumpy() for k, v in mod.get_params()[0].items()}, amp.get_loss_scaler(mod).loss_scale
+    batch = mx.io.DataBatch([mx.nd.array(x[:8])], [mx.nd.array(y[:8])])
+    mod.forward_backward(batch)
+    group.grad_arrays[0][0][0, 0] = np.inf
+    mod.update()
+    assert amp.get_loss_scaler(mod).loss_scale == scale / 2
+    for name, value in mod.get_params()[0].items():
+        np.testing.assert_array_equal(value.asnumpy(), before[name])

@@ -28,7 +28,7 @@ def test_no_operator_is_missing(page):
 
 @pytest.mark.parametrize("name, dtype, want", [
     ("softmax", "float16", "CUDA"), ("dot", "float32", "cublasLt"), ("dot", "int32", "CuPy"),
-    ("Convolution", "bfloat16", "cuDNN/CuPy"), ("RNN", "float32", "cuDNN/CuPy"), ("BatchNorm", "float16", "CUDA"),
+    ("Convolution", "bfloat16", "cuDNN"), ("RNN", "float32", "cuDNN/CuPy"), ("BatchNorm", "float16", "CUDA"),
     ("_linalg_potrf", "float64", "CuPy"), ("_linalg_potrf", "int32", "–"), ("_arange", "int64", "CUDA")])
 def test_entries(name, dtype, want):
     assert coverage.entry(RECORDS[name], dtype) == want

@@ -70,6 +70,14 @@ class Deviceless(dnn.Dnn):
         self.cudnn, self.device, self.graphs, self.refused = Frontend(cudnn), self, {}, {}
         self.handle, self.disk, self.lock = None, _libs.Cache(None), threading.Lock()
         self.name, self.arch, self.use = "NVIDIA H200", "sm_90", contextlib.nullcontext
+        self.stream, self.capturing, self.built = self, True, []        # plans cannot be timed
+
+    def is_capturing(self):
+        return self.capturing
+
+    def _quickest(self, spec, graph, built):
+        self.built.append(built)
+        return len(built) - 1
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +96,7 @@ def geometry(channels, filters, size, kernel, stride, last, batch=64):
     out = (size + 2 * (kernel // 2) - kernel) // stride + 1
     return dnn.Geometry({"batch": batch, "channels": channels, "filters": filters, "groups": 1, "src": (1, size, size),
                          "dst": (1, out, out), "kernel": (1, kernel, kernel), "pad": (0, kernel // 2, kernel // 2),
-                         "stride": (1, stride, stride), "dilate": (1, 1, 1)}, (last,) * 3)
+                         "stride": (1, stride, stride), "dilate": (1, 1, 1), "last": last})
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -97,17 +105,14 @@ def test_every_sample_has_a_plan(library, name, dtype):
     op, seen = RECORDS[name], 0
     for sample in op.samples:
         p = op.parse(sample.params)
-        kernel = op.cpu(p)
-        if kernel is None:          # NHWC: the reference's
-            continue
         shapes, _ = R.complete(op, p, sample.shapes)
         ins, outs = op.infer(p, shapes, [None] * len(op.output_names(p)))
         if any(0 in s for s in (*ins, *outs)):
             continue
         args = {**dnn.PLAIN, **op.launch(p, ins, outs)}
-        kind = kernel.partition(".")[2]
+        kind = op.gpu.partition(".")[2]
         for last in (False, True):
-            planned(library, dnn.Spec(kind, dtype, dnn.Geometry(args, (last,) * 3)))
+            planned(library, dnn.Spec(kind, dtype, dnn.Geometry({**args, "last": last})))
         seen += 1
     assert seen >= 7
 
@@ -155,5 +160,23 @@ def test_tf32_is_another_plan(library):
 def test_nonsense_is_refused(library):
     wrong = geometry(*RESNET[2], last=True)
     wrong.y = (64, 64, 50, 50)
-    assert library.graph(dnn.Spec("forward", "float16", wrong)) is None
-    assert library.refused[dnn.Spec("forward", "float16", wrong).key()]
+    spec = dnn.Spec("forward", "float16", wrong)
+    assert library.graph(spec) is None and library.refused[spec.key()]
+
+
+@pytest.mark.parametrize("dtype, fast", [("float16", False), ("float32", True), ("float32", False)])
+@pytest.mark.parametrize("kind", ["forward", "dgrad", "wgrad"])
+def test_plans_to_choose_from(kind, dtype, fast):
+    """Several are built, one by one, none of them of an engine that was left out; the chosen one is executed."""
+    library = Deviceless()
+    library.capturing = False
+    spec = dnn.Spec(kind, dtype, geometry(*RESNET[2], last=dtype != "float32" or fast))
+    spec.fast = fast
+    graph, nbytes = library.graph(spec)
+    built, = library.built
+    assert 2 <= len(built) <= 8 and nbytes == list(built.values())[-1] <= dnn.WORKSPACE_LIMIT
+    for i in range(max(built)):
+        if i not in built:
+            with pytest.raises(Exception) as e:
+                graph.build_plan_at_index(i)
+            assert library.means_no_plan(e.value)

@@ -175,7 +175,6 @@ def test_the_real_compiler_takes_it_without_a_driver(arch):
     assert cubin[:4] == b"\x7fELF"
     for made_of in epilogue_modules():          # these include CUDA's own headers
         assert cuda.compile_text(cupy, source.compose(made_of), arch)[:4] == b"\x7fELF"
-        nvrtc.check(made_of, arch)
     with pytest.raises(RuntimeError, match="(?s)does not compile.*nonsense"):
         cuda.compile_text(cupy, "nonsense", arch)
 
@@ -221,14 +220,17 @@ def test_a_kernel_of_a_first_device_does_not_serve_the_second():
 @shim.needs_cxx
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
 @pytest.mark.parametrize("bias, residual, act", [(1, 0, 0), (0, 1, 0), (1, 1, 1), (1, 1, 2), (0, 0, 2)])
-def test_bias_residual_and_activation(dtype, bias, residual, act):
+@pytest.mark.parametrize("channels, inner", [(3, 5), (8, 1)], ids=["planes", "channels last"])
+def test_bias_residual_and_activation(dtype, bias, residual, act, channels, inner):
     rng = np.random.default_rng(3)
-    x, r = (rng.normal(size=(2, 3, 5)).astype(dtype) for _ in range(2))
-    b, y = rng.normal(size=3).astype(dtype), np.empty_like(x)
+    x, r = (rng.normal(size=(2, channels, inner)).astype(dtype) for _ in range(2))
+    b, y = rng.normal(size=channels).astype(dtype), np.empty_like(x)
     x[0, 0, 0] = np.nan
-    shim.run([epilogue(dtype, x.ctypes.data, y.ctypes.data, x.size, 3, 5, b.ctypes.data if bias else 0,
-                       r.ctypes.data if residual else 0, act, -0.3, 0.4)])
-    want = x.astype("float64") + bias * b.reshape(1, 3, 1).astype("float64") + residual * r.astype("float64")
+    one = epilogue(dtype, x.ctypes.data, y.ctypes.data, x.size, channels, inner, b.ctypes.data if bias else 0,
+                   r.ctypes.data if residual else 0, act, -0.3, 0.4)
+    shim.run([one])
+    assert inner > 1 or f"V = {16 // x.itemsize}" in one.source.text, "neighbours travel together"
+    want = x.astype("float64") + bias * b.reshape(1, channels, 1).astype("float64") + residual * r.astype("float64")
     want = np.maximum(want, 0) if act == 1 else np.clip(want, -0.3, 0.4) if act == 2 else want
     np.testing.assert_allclose(y, want.astype(dtype), rtol=2e-3 if dtype == "float16" else 1e-6, atol=1e-6)
     assert np.isnan(y[0, 0, 0])

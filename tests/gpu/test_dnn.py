@@ -27,13 +27,13 @@ def device(fake=None, disk=NO_DISK):
     return dev
 
 
-def run(dev, kind, args, xs, shape, shift=0, into=None, context=None):
+def run(dev, kind, args, xs, shape, shift=0, into=None):
     """Output of a plan on arrays in the form of check.py; None where there is no plan."""
     dtype = check.dtype_of(xs[0])
     ins = [check.Memory(check.bits_of(x), shift) for x in xs]
     y = check.Memory(check.bits_of(check.wrap(np.full(shape, 7.0), dtype)), shift) if into is None else ins[into]
     plan = getattr(dnn, kind)(dev, args, [Tensor(m.bits.shape, dtype, m.address) for m in ins],
-                              [Tensor(shape, dtype, y.address)], context)
+                              [Tensor(shape, dtype, y.address)])
     if plan is None:
         return None
     work = check.Memory(np.zeros(plan.workspace, np.uint8))
@@ -70,12 +70,14 @@ def test_every_sample_of_every_convolution(name, i, dtype):
     op = RECORDS[name]
     sample = op.samples[i]
     p = op.parse(sample.params)
-    if op.cpu(p) is None:
-        assert p.layout == "NHWC"       # the reference's
-        return
-    shapes, _ = R.complete(op, p, sample.shapes)
+    shapes, outs = R.complete(op, p, sample.shapes)
     xs = [check.wrap(x, dtype) for x in R.draw(op, sample, shapes, np.random.default_rng(4), "float32")]
-    kind, args, want = cpu(op, p, xs)
+    if op.cpu(p) is None:               # channels last
+        kind, args = op.gpu.partition(".")[2], op.launch(p, shapes, outs)
+        want = check.wrap(op.ref(np, p, *(check.wide(x).astype("float64") for x in xs)), dtype)
+        assert p.layout == "NHWC" and args["last"]
+    else:
+        kind, args, want = cpu(op, p, xs)
     dev = device()
     got = run(dev, kind, args, xs, check.bits_of(want).shape)
     check.same([got], [want], TOLERANCE[dtype], f"{name} {sample}")
@@ -138,11 +140,11 @@ def test_channels_last_is_strides():
 
     def last(x):
         return np.ascontiguousarray(np.moveaxis(x, 1, -1)).reshape(x.shape) if x.ndim > 1 else x
-    got = run(device(fake), "forward", args, [last(x) for x in xs], want.shape,
-              context={"channels_last": (True, True, True)})
+    got = run(device(fake), "forward", {**args, "last": 1}, [last(x) for x in xs], want.shape)
     np.testing.assert_allclose(got, last(want), rtol=2e-5, atol=2e-5)
-    g = dnn.Geometry(args, (True, False, True))
-    assert g.strides(0) == (120, 1, 24, 4) and g.strides(1) == (36, 9, 3, 1) and g.strides(2) == (180, 1, 36, 6)
+    g = dnn.Geometry({**args, "last": 1})
+    assert g.strides(0) == (120, 1, 24, 4) and g.strides(1) == (36, 1, 12, 4) and g.strides(2) == (180, 1, 36, 6)
+    assert dnn.Geometry(args).strides(1) == (36, 9, 3, 1)
 
 
 @pytest.mark.parametrize("last", [False, True])
@@ -153,8 +155,7 @@ def test_channels_last_behind_a_plain_convolution(last):
 
     def form(x):
         return np.ascontiguousarray(np.moveaxis(x, 1, -1)).reshape(x.shape) if last and x.ndim > 1 else x
-    got = run(device(fake), "forward", args, [form(x) for x in xs], want.shape,
-              context={"channels_last": (last, last, last)})
+    got = run(device(fake), "forward", {**args, "last": int(last)}, [form(x) for x in xs], want.shape)
     np.testing.assert_allclose(got, form(want), rtol=2e-5, atol=2e-5)
 
 
@@ -282,7 +283,7 @@ def test_the_real_frontend_takes_the_description(kind):
     own = dnn.Dnn.__new__(dnn.Dnn)
     own.cudnn, own.handle = cudnn, None
     behind = kind == "forward"
-    graph = own._describe(dnn.Spec(kind, "float16", dnn.Geometry(args, (True,) * 3), behind, behind, behind))
+    graph = own._describe(dnn.Spec(kind, "float16", dnn.Geometry({**args, "last": 1}), behind, behind, behind))
     assert graph is not None
     there = [n for n in ("NONDETERMINISTIC", "TENSOR_CORE", "REDUCED_PRECISION_REDUCTION", "DOWN_CONVERT_INPUTS")
              if hasattr(cudnn.numerical_note, n)]

@@ -90,6 +90,27 @@ def test_with_addition_and_activation(act, lo, hi, residual, is_train, shape, ax
         fused(FusedBatchNormBackward, back, kw, monkeypatch, is_train=is_train, into=into)
 
 
+@pytest.mark.parametrize("channels", (1, 3, 8, 12, 40, 64, 300))
+@pytest.mark.parametrize("dtype", TOL)
+@pytest.mark.parametrize("shift", (0, 1))
+def test_channels_last(channels, dtype, shift):
+    """Channels that fill tiles and that do not, in packs and one by one."""
+    xs = inputs((2, 5, 7, channels), 3, dtype)
+    for is_train in (True, False):
+        how = dict(is_train=is_train, shift=shift)
+        kw = dict(axis=3, fix_gamma=False, eps=0.1)
+        y, mean, inv_std = check.check("BatchNorm", xs, kw, TOL[dtype], **how)
+        check.check("_backward_BatchNorm", [y, xs[0], xs[1], mean, inv_std, *xs[3:]], kw, TOL[dtype], **how)
+
+
+def test_a_thread_keeps_its_channels():
+    """16 bytes of them, in blocks as wide as there are packs of channels, and as many blocks as a GPU needs."""
+    shape = norm.Shape({"outer": 1 << 20, "channels": 64, "inner": 1}, Tensor((1 << 20, 64), "float16", 0))
+    one = shape.apply("norm.cu", "float16", 1 << 26, [Tensor((1,), "float16", 4096)], [])
+    assert (one.entry, one.grid, one.block) == ("apply_columns", (1, 2048, 1), (8, 32, 1))
+    assert norm.vector(one.source) == 8
+
+
 @pytest.mark.parametrize("dtype", ("float16", "bfloat16"))
 @pytest.mark.parametrize("shape", ((3, 4, 11), (20, 16), (2, 3, 8)))
 def test_half_precision_keeps_statistics_in_float32(dtype, shape):

@@ -5,6 +5,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mxlite.gpu.families import pool
+from mxlite.gpu.launch import Tensor
 from mxlite.ops.record import RECORDS
 
 from . import check, shim
@@ -78,25 +79,47 @@ def test_large_windows(kind):
 
 
 @pytest.mark.parametrize("kind", pool.KINDS)
-@pytest.mark.parametrize("whole", (True, False))
-def test_channels_last(kind, whole):
-    x = np.round(np.random.default_rng(0).uniform(0.2, 9, (2, 3, 9, 10))).astype("float32")
-    params = dict(pool_type=kind, global_pool=whole, kernel=(3, 3), stride=(2, 2), pad=(1, 1))
-    params.update(dict(p_value=3) if kind == "lp" else {})
-    want = check.on_cpu("Pooling", [x], params)[0][0]
-    op = RECORDS["Pooling"]
-    args = {**op.launch(op.parse(params), [x.shape], None), "channels": 3}
+@pytest.mark.parametrize("options", (dict(global_pool=True), dict(), dict(kernel=(17, 16), pad=(8, 8))),
+                         ids=("whole", "windows", "wide"))
+@pytest.mark.parametrize("channels, dtype, shift", (
+    (3, "float32", 0), (8, "float32", 0), (8, "float32", 1), (12, "float64", 0), (16, "float16", 0), (4, "float16", 0),
+    (8, "bfloat16", 0)))
+def test_channels_last(kind, options, channels, dtype, shift):
+    """Of every number of channels, those that a thread takes 16 bytes of among them; ``layout`` says it."""
+    x = np.round(np.random.default_rng(0).uniform(0.2, 9, (2, channels, 9, 10)))
+    params = dict(pool_type=kind, kernel=(3, 3), stride=(2, 2), pad=(1, 1), **(dict(p_value=3) if kind == "lp" else {}))
+    params.update(options)
+    op, back, tol = RECORDS["Pooling"], RECORDS["_backward_Pooling"], TOL[dtype]
+    want = check.on_cpu("Pooling", [check.wrap(x, dtype)], params)[0][0]
 
     def last(a):
-        return np.ascontiguousarray(np.moveaxis(a, 1, -1))
-    moved = [last(a) for a in want]
-    got = check.run("pool.forward", args, [last(x)], [(a.shape, a.dtype.name) for a in moved])[0]
-    check.same(got, moved, 4e-6)
-    dy = np.random.default_rng(1).normal(size=want[0].shape).astype("float32")
-    extra = {"max": want[1:], "lp": [x, want[0]]}.get(kind, [])
-    back = check.on_cpu("_backward_Pooling", [dy, *extra], {**params, "shape": x.shape})[0][0][0]
-    got = check.run("pool.backward", args, [last(dy), *map(last, extra)], [(last(x).shape, "float32")])[0]
-    check.same(got, [last(back)], 1e-5)
+        bits = np.ascontiguousarray(np.moveaxis(check.bits_of(a), 1, -1))
+        return (bits, "bfloat16") if isinstance(a, tuple) else bits
+
+    def specs(arrays):
+        return [(check.bits_of(a).shape, check.dtype_of(a)) for a in arrays]
+    moved, data = [last(a) for a in want], last(check.wrap(x, dtype))
+    p = op.parse({**params, "layout": "NHWC"})
+    assert op.cpu(p) is None and op.gpu(p) == "pool.forward"
+    args = op.launch(p, [check.bits_of(data).shape], None)
+    check.same(check.run("pool.forward", args, [data], specs(moved), shift=shift)[0], moved, tol)
+    if kind == "max":
+        alone = check.run("pool.forward", args, [data], specs(moved), shift=shift, unread=(1,))[0]
+        check.same(alone[:1], moved[:1], tol)
+    dy = check.wrap(np.random.default_rng(1).normal(size=check.bits_of(want[0]).shape), dtype)
+    extra = {"max": want[1:], "lp": [check.wrap(x, dtype), want[0]]}.get(kind, [])
+    wanted = check.on_cpu("_backward_Pooling", [dy, *extra], {**params, "shape": x.shape})[0][0][0]
+    args = back.launch(back.parse({**params, "layout": "NHWC", "shape": check.bits_of(data).shape}), None, None)
+    got = check.run("pool.backward", args, [last(dy), *map(last, extra)], specs([data]), shift=shift)[0]
+    check.same(got, [last(wanted)], tol * (50 if kind == "lp" else 8))
+
+
+def test_channels_last_take_16_bytes_a_thread():
+    x, y = Tensor((2, 9, 10, 8), "float16", 4096), Tensor((2, 4, 5, 8), "float16", 8192)
+    p = RECORDS["Pooling"].parse(dict(kernel=(2, 2), stride=(2, 2), layout="NHWC", pool_type="avg"))
+    args = RECORDS["Pooling"].launch(p, [x.shape], [y.shape])
+    one = pool.forward("pool.forward", args, [x], [y], ()).launches(0)[0]
+    assert one.entry == "forward_last" and one.args[-1].value == 40 and dict(one.source.defines)["VEC"] == 8
 
 
 def test_outputs_that_nobody_reads():

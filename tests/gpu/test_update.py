@@ -102,3 +102,61 @@ def test_scalars_in_memory_take_the_place_of_given_ones():
     got = check.run("update.multi_sgd", args, [x, g, m], [((9,), "float32")], launch.Tensor((3,), "float64",
                                                                                            rest.ctypes.data))
     check.same(got[0] + got[1], want[0] + want[1])
+
+
+# -- all weights of an optimizer in one launch ------------------------------------------------------------------------
+
+SIZES = (3, 0, 2049, 1, 5000, 2048)
+
+
+def run_many(step, arrays, dtype, mixed, rates, now, backwards=False, shift=0):
+    """The weights after a step on `arrays`: per weight, lists of weight, gradient, states, and the float32 copy if
+    `mixed`; memory that has to stay as it is is looked at."""
+    held = [[check.Memory(check.bits_of(x), shift, backwards) for x in one] for one in arrays]
+    end = 1 if mixed else 0
+    weights = [(one[0].bits.size, one[0].address, one[1].address, [m.address for m in one[2:len(one) - end]],
+                one[-1].address if mixed else 0) for one in held]
+    table, owners = update.rows(weights)
+    places = [check.Memory(np.frombuffer(x, np.uint8)) for x in (table, owners)]
+    places += [check.Memory(np.array(x, np.float64)) for x in (rates, now)]
+    shim.run([update.many(step, dtype, mixed, *(p.address for p in places), len(owners) // 4)], backwards)
+    assert all(m.intact() for one in [*held, places] for m in one)
+    return [[m.bits.copy() for m in one] for one in held]
+
+
+@pytest.mark.parametrize("mixed", (False, True))
+@pytest.mark.parametrize("step", sorted(update.COUNTS))
+def test_all_weights_in_one_launch(step, mixed):
+    """Against the records, with multipliers a weight, by vectors and single elements, either thread first."""
+    op = RECORDS[step + "_update"]
+    assert (op.dynamic[0], op.dynamic[update.DECAY[step]]) == ("lr", "wd")
+    states = op.aux_names(op.parse({"lr": 0.1}))
+    assert (len(op.dynamic), len(states)) == (update.COUNTS[step], update.STATES[step])
+    for dtype in ("float16", "bfloat16") if mixed else ("float32", "float64", "float16"):
+        rng, arrays, wants = np.random.default_rng(7), [], []
+        params = {**dict.fromkeys(op.dynamic, 0.3), "clip_gradient": 0.9, "rescale_grad": 0.5}
+        rates = [(1.0 + k, 0.5 * k) for k in range(len(SIZES))]
+        for n, (faster, decayed) in zip(SIZES, rates):
+            beside = "float32" if mixed else dtype
+            xs = [check.wrap(rng.uniform(0.1, 1, n), d) for d in [dtype, dtype] + [beside] * update.STATES[step]]
+            if step == "rmspropalex":
+                xs[2] = check.wrap(np.full(n, 3.0), beside)     # mean of squares: more than the square of the mean
+            own = {**params, "lr": 0.02 * faster * 0.7, "wd": 0.1 * decayed}
+            if mixed:
+                wide = check.wide(xs[0]).astype("float32") + np.float32(1e-4)
+                (new, *_), after = check.on_cpu(op.name, [wide, check.wide(xs[1]).astype("float32"), *xs[2:]], own)[0]
+                wants.append([check.wrap(new, dtype), xs[1], *after[2:], new])
+                xs = [*xs, wide]
+            else:
+                after = [x.copy() for x in xs]              # the CPU's kernels have no float16; the record has
+                wants.append([*R.run(op, op.parse(own), after), *after[1:]])
+            arrays.append(xs)
+        now = [0.02, 0.7, 0.1, *(params[k] for k in op.dynamic)]
+        results = [run_many(step, arrays, dtype, mixed, rates, now, backwards, shift)
+                   for backwards, shift in ((False, 0), (True, 1))]
+        for one, other in zip(*results):
+            for a, b in zip(one, other):
+                np.testing.assert_array_equal(a, b)
+        for got, want in zip(results[0], wants):
+            kinds = map(check.dtype_of, want)
+            check.same([check._form(g, d) for g, d in zip(got, kinds)], want, 8 * TOL[dtype], f"{step} {dtype}")

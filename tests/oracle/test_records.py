@@ -43,7 +43,7 @@ for call in calls:
 # Operators of mxlite's own: what gradients and the executor are made of.
 OWN = set("""_accumulate _batch_statistics _conv_dgrad _conv_wgrad _digamma _gemm _linalg_cofactor
     _linalg_triangle _lstm_gates _pool_pick _pool_pick_v1
-    _reshape_to _softrelu _spread _trigamma _unbroadcast _where_number""".split())
+    _reshape_to _scale_gradient _softrelu _spread _trigamma _unbroadcast _where_number""".split())
 # Calls that MXNet 1.9.1 itself computes wrongly: operator -> (which sample, what is wrong). Each must still differ.
 MXNET_IS_WRONG = {
     "Deconvolution": (lambda s, dtype: s.params.get("dilate") and dtype == "float64", "its own float32 disagrees"),

@@ -6,6 +6,7 @@ from ..launch import FLOATS, ITEMSIZE, Launch, Module, Plan, blocks, f64, i32, i
 from ..source import CTYPE
 
 AIM = 1024              # blocks that the sums are spread over
+WALKERS = 2048          # blocks of threads that keep their channels and walk down rows
 LEAST = 4096            # elements of a channel worth a block of their own
 
 
@@ -59,6 +60,16 @@ class Shape:
                       args + tail)
 
 
+    def apply(self, file, dtype, size, tensors, args):
+        """The launch where a channel's elements do not lie in runs: `args` of ``apply_columns``."""
+        code = module(file, dtype, size, tensors, self.channels)
+        lanes = self.channels // vector(code)
+        across = min(32, 1 << (lanes - 1).bit_length())
+        tiles, down = -(-lanes // across), 256 // across
+        steps = max(1, min(-(-self.count // down), WALKERS // tiles))
+        return Launch(code, "apply_columns", (tiles, steps), (across, down), args)
+
+
 def round_up(n):
     return -(-n // 256) * 256
 
@@ -84,6 +95,8 @@ def batch_norm(name, args, ins, outs, scalars, is_train):
                   args.get("lo", 0.0), args.get("hi", 0.0))
         code = module("norm.cu", x.dtype, x.size, held)
         run = Launch(code, "apply", blocks(x.size, 256 * vector(code)), 256, [a])
+        if s.inner == 1 and y.address and x.size:
+            run = s.apply("norm.cu", x.dtype, x.size, held, [a])
         if not batch:
             return [run] if y.address and x.size or mean.address or inv_std.address else []
         return [s.sums("norm.cu", "moments", x.dtype, x.size, (x,), [ptr(x), ptr(work)]),
@@ -121,6 +134,10 @@ def batch_norm_backward(name, args, ins, outs, scalars, is_train):
         run = [Launch(code, "apply", blocks(x.size, 256 * vector(code)), 256, [
             ptr(dy), ptr(x), y_at, ptr(dx), ptr(dm_at), ptr(work + fold_at), i64(x.size), i64(s.channels),
             i64(s.inner)])] if x.size and (dx.address or dm_at) else []
+        if run and s.inner == 1:
+            wanted = [*read, *(t for t in (dx, dm) if t is not None)]
+            run = [s.apply("norm_backward.cu", x.dtype, x.size, wanted, [
+                ptr(dy), ptr(x), y_at, ptr(dx), ptr(dm_at), ptr(work + fold_at), i64(s.count), i64(s.channels)])]
         return [s.sums("norm_backward.cu", "sums", x.dtype, x.size, read,
                        [ptr(dy), ptr(x), y_at, ptr(mean if batch else moving_mean), ptr(work)]),
                 Launch(code, "finish", blocks(s.channels, 4), 128, [a]), *run]

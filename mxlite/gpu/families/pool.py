@@ -1,9 +1,10 @@
 """Pooling forward and backward, where the kind of pooling is an argument, and nearest-neighbour upsampling. Beside the
-CPU's arguments ``channels`` (default 0) says that images have that many channels, which lie last."""
+CPU's arguments ``channels`` (default 0) says that images have that many channels, which lie last; threads then take as
+many of them as travel in 16 bytes."""
 import ctypes
 from math import prod
 
-from ..launch import FLOATS, Launch, Module, Plan, Tensor, blocks, i32, i64, ptr
+from ..launch import FLOATS, ITEMSIZE, Launch, Module, Plan, Tensor, blocks, i32, i64, ptr
 from ..source import CTYPE
 
 KINDS = ("max", "avg", "sum", "lp")
@@ -25,13 +26,20 @@ def geometry(args):
     return Pool(args["planes"], args["p_value"], args["include_pad"], args.get("channels", 0), *three)
 
 
-def module(file, args, dtype, codes, tensors):
+def module(file, args, dtype, codes, tensors, vec=None):
     """Places and codes are numbered in 32 bits where they fit, padding and what sticks out included."""
     reach = max(prod(args["kernel"]), *(max(d, s) + k + 2 * q + t for d, s, k, q, t in zip(*(
         args[k] for k in ("src", "dst", "kernel", "pad", "stride")))))
     narrow = max([reach, *(t.size for t in tensors)]) < 1 << 30
     return Module(file, {"TYPE": CTYPE[dtype], "KIND": args["kind"], "CODE": CTYPE[codes],
-                         "INDEX": "int" if narrow else "int64_t", "LOWEST": LOWEST[dtype]})
+                         "INDEX": "int" if narrow else "int64_t", "LOWEST": LOWEST[dtype],
+                         **({"VEC": vec} if vec else {})})
+
+
+def neighbours(args, dtype, tensors):
+    """How many channels a thread takes: 16 bytes of them, or 1 where they do not divide or tensors do not lie so."""
+    channels, vec = args.get("channels", 0), 16 // ITEMSIZE[dtype]
+    return vec if channels and channels % vec == 0 and not any(t.address % 16 for t in tensors) else 1
 
 
 def forward(name, args, ins, outs, scalars):
@@ -42,6 +50,11 @@ def forward(name, args, ins, outs, scalars):
     if not y.size or not (y.address or codes):
         return Plan([])
     code = module("pool.cu", args, x.dtype, codes.dtype if codes else "uint8", (x, y))
+    vec = neighbours(args, x.dtype, [t for t in (x, y, codes) if t])
+    if vec > 1:
+        code = module("pool_last.cu", args, x.dtype, codes.dtype if codes else "uint8", (x, y), vec)
+        return Plan([Launch(code, "forward_last", blocks(y.size // vec, 256), 256,
+                            [ptr(x), ptr(y), ptr(codes or 0), geometry(args), i64(y.size // vec)])])
     warp = prod(args["kernel"]) >= LARGE and y.size <= FEW and not args.get("channels")
     return Plan([Launch(code, "forward_warp" if warp else "forward", blocks(y.size * (32 if warp else 1), 256), 256,
                         [ptr(x), ptr(y), ptr(codes or 0), geometry(args), i64(y.size)])])
@@ -57,14 +70,16 @@ def backward(name, args, ins, outs, scalars):
         return Plan([])
     code = module("pool_backward.cu", args, dy.dtype, codes.dtype if codes else "uint8", (dx, dy))
     power = kind == 3 and args["p_value"] > 1
+    vec = neighbours(args, dy.dtype, [*ins, dx])
+    last = module("pool_last.cu", args, dy.dtype, codes.dtype if codes else "uint8", (dx, dy), vec)
     scaled = power or kind == 1
 
     def launches(work):
         first = [Launch(code, "scale", blocks(dy.size, 256, 1 << 16), 256, [
             ptr(dy), ptr(ins[2] if power else 0), ptr(work), geometry(args), i64(dy.size)])]
-        run = Launch(code, "backward", blocks(dx.size, 256), 256, [
-            ptr(dy), ptr(codes or 0), ptr(ins[1] if power else 0), ptr(work if scaled else 0), ptr(dx), geometry(args),
-            i64(dx.size)])
+        run = Launch(last if vec > 1 else code, "backward_last" if vec > 1 else "backward", blocks(dx.size // vec, 256),
+                     256, [ptr(dy), ptr(codes or 0), ptr(ins[1] if power else 0), ptr(work if scaled else 0), ptr(dx),
+                           geometry(args), i64(dx.size // vec)])
         return [*first, run] if scaled and dy.size else [run]
     return Plan(launches, dy.size * (8 if dy.dtype == "float64" else 4) if scaled else 0)
 
@@ -103,6 +118,8 @@ def MODULES():
             for file in ("pool.cu", "pool_backward.cu"):
                 for codes in ("uint8", "int64")[:1 + (kind == 0)]:
                     yield module(file, {**args, "kind": kind}, dtype, codes, [])
+            for codes in ("uint8", "int64")[:1 + (kind == 0)]:
+                yield module("pool_last.cu", {**args, "kind": kind}, dtype, codes, [], 16 // ITEMSIZE[dtype])
         yield Module("pool_upsample.cu", {"TYPE": CTYPE[dtype]})
     yield module("pool.cu", {**args, "kind": 0}, "float32", "int64", [Tensor((1 << 31,), "float32", 0)])
     yield module("pool_backward.cu", {**args, "kind": 0}, "float32", "int64", [Tensor((1 << 31,), "float32", 0)])

@@ -1,4 +1,5 @@
-"""Optimizer steps: weight and gradient in, new weight out, states moved in place.
+"""Optimizer steps: weight and gradient in, new weight out, states moved in place; and :func:`many`, one launch for all
+the weights of an optimizer, whose tables lie in the device's memory.
 
 `scalars` may also be a :class:`Tensor` of float64 in the device's memory: it is read at every run, so that a captured
 graph follows the learning rate."""
@@ -16,6 +17,15 @@ Weight = type("Weight", (ctypes.Structure,), {"_fields_": [
     *((k, ctypes.c_void_p) for k in ("x", "d", "y", "mom", "wide")), ("size", ctypes.c_int64),
     ("first", ctypes.c_int64), ("lr", ctypes.c_double), ("wd", ctypes.c_double)]})
 TABLES = {n: type(f"Weights{n}", (ctypes.Structure,), {"_fields_": [("w", Weight * n)]}) for n in MOST}
+
+
+Row = type("Row", (ctypes.Structure,), {"_fields_": [
+    *((k, ctypes.c_void_p) for k in ("w", "g", "s0", "s1", "s2", "wide")), ("size", ctypes.c_int64),
+    ("first", ctypes.c_int64), ("aligned", ctypes.c_int64)]})
+STATES = {"sgd": 0, "sgd_mom": 1, "nag_mom": 1, "adam": 2, "rmsprop": 1, "rmspropalex": 3, "ftrl": 2, "signsgd": 0,
+          "signum": 1}
+DECAY = {"sgd": 1, "sgd_mom": 2, "nag_mom": 2, "adam": 4, "rmsprop": 3, "rmspropalex": 4, "ftrl": 3, "signsgd": 1,
+         "signum": 2}       # which scalar is the weight decay; the learning rate is the first
 
 
 def given(scalars, before=()):
@@ -104,6 +114,34 @@ def module(dtype, mixed, rates, room):
                                       "RATE": rates, "MOST": room})
 
 
+def rows(weights):
+    """(bytes of the table of :func:`many`, bytes of the numbers of the weights that its blocks work on: int32, one a
+    block). `weights`: a tuple a weight, of size and addresses of weight, gradient, list of states, float32 copy (0:
+    none)."""
+    table, owners, total = (Row * max(len(weights), 1))(), [], 0
+    for k, (size, weight, grad, states, wide) in enumerate(weights):
+        at = [*states, 0, 0, 0][:3]
+        aligned = not any(a % 16 for a in (weight, grad, *at, wide))
+        table[k] = Row(weight, grad, *at, wide, size, total, aligned)
+        owners += [k] * -(-size // CHUNK)
+        total = len(owners)
+    return bytes(table), bytes((ctypes.c_int32 * total)(*owners))
+
+
+def many(step, dtype, mixed, table, owners, rates, now, blocks):
+    """The launch of `step` on the weights of one dtype that ``rows`` described: `table`, `owners`, `rates` and `now`
+    are addresses of what it gave, of float64 multipliers of (learning rate, weight decay) a weight, and of float64
+    {learning rate, its correction, weight decay, the step's scalars}."""
+    return Launch(many_module(step, dtype, mixed), "update_many", blocks, 256, [
+        ptr(table), ptr(owners), ptr(rates), ptr(now)])
+
+
+def many_module(step, dtype, mixed):
+    return Module("update_many.cu", {"WEIGHT": CTYPE[dtype], "STATE": "float" if mixed else CTYPE[dtype],
+                                     "MIXED": int(mixed), "KIND": step, "STATES": STATES[step],
+                                     "COUNT": COUNTS[step], "DECAY": DECAY[step]})
+
+
 KERNELS = {**{"update." + k: single for k in COUNTS}, "update.multi_sgd": multi_sgd}
 
 
@@ -112,3 +150,8 @@ def MODULES():
         yield Module("update.cu", {"WEIGHT": CTYPE[dtype], "STATE": CTYPE[dtype]})
         yield module(dtype, False, "double", MOST[-1])
         yield module(dtype, True, "float", MOST[0])
+    for step in COUNTS:
+        yield many_module(step, "float32", False)
+        yield many_module(step, "float16", True)
+    yield many_module("adam", "bfloat16", False)
+    yield many_module("rmspropalex", "float64", False)

@@ -162,3 +162,42 @@ KERNEL __launch_bounds__(256, 1) apply(const Apply a)
         store(a.y + at, n, v);
     }
 }
+
+/* The same of a (rows, channels) matrix: a thread keeps VEC channels' numbers in registers and walks down rows. */
+KERNEL __launch_bounds__(256, 1) apply_columns(const Apply a)
+{
+    const A eps = (A)a.eps, lo = a.act == 2 ? (A)a.lo : (A)0, hi = a.act == 2 ? (A)a.hi : INF;
+    const int64_t c = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) * VEC, rows = a.size / a.channels;
+    if (c >= a.channels) return;
+    A mu[VEC], k[VEC], b[VEC];
+    #pragma unroll
+    for (int e = 0; e < VEC; e++) {
+        if (a.fold) {
+            mu[e] = a.fold[3 * (c + e)];
+            k[e] = a.fold[3 * (c + e) + 1];
+            b[e] = a.fold[3 * (c + e) + 2];
+            continue;
+        }
+        const A r = 1 / sqrt_(a.moving_var[c + e] + eps);
+        mu[e] = a.moving_mean[c + e];
+        k[e] = a.fix_gamma ? r : r * a.gamma[c + e];
+        b[e] = a.beta[c + e];
+        if (blockIdx.y || threadIdx.y) continue;
+        if (a.mean) a.mean[c + e] = mu[e];
+        if (a.inv_std) a.inv_std[c + e] = r;
+    }
+    for (int64_t row = (int64_t)blockIdx.y * blockDim.y + threadIdx.y; row < rows;
+         row += (int64_t)gridDim.y * blockDim.y) {
+        const int64_t at = row * a.channels + c;
+        A v[VEC], z[VEC];
+        load(a.x + at, VEC, v);
+        if (a.z) load(a.z + at, VEC, z);
+        #pragma unroll
+        for (int e = 0; e < VEC; e++) {
+            v[e] = (v[e] - mu[e]) * k[e] + b[e];
+            if (a.z) v[e] += z[e];
+            if (a.act) v[e] = v[e] < lo ? lo : v[e] > hi ? hi : v[e];
+        }
+        store(a.y + at, VEC, v);
+    }
+}

@@ -120,3 +120,34 @@ KERNEL __launch_bounds__(256, 1) apply(const T *dy, const T *x, const T *y, T *d
         if (dx) store(dx + at, n, v);
     }
 }
+
+/* The same of a (rows, channels) matrix; see norm.cu. */
+KERNEL __launch_bounds__(256, 1) apply_columns(const T *dy, const T *x, const T *y, T *dx, T *dm, const A *fold,
+                                            int64_t rows, int64_t channels)
+{
+    const int64_t c = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) * VEC;
+    if (c >= channels) return;
+    A mu[VEC], k[VEC], k1[VEC], k2[VEC];
+    #pragma unroll
+    for (int e = 0; e < VEC; e++) {
+        mu[e] = fold[4 * (c + e)];
+        k[e] = fold[4 * (c + e) + 1];
+        k1[e] = fold[4 * (c + e) + 2];
+        k2[e] = fold[4 * (c + e) + 3];
+    }
+    for (int64_t row = (int64_t)blockIdx.y * blockDim.y + threadIdx.y; row < rows;
+         row += (int64_t)gridDim.y * blockDim.y) {
+        const int64_t at = row * channels + c;
+        A g[VEC], v[VEC], f[VEC];
+        load(dy + at, VEC, g);
+        load(x + at, VEC, v);
+        if (y) load(y + at, VEC, f);
+        #pragma unroll
+        for (int e = 0; e < VEC; e++) {
+            if (y) g[e] = gate(g[e], f[e]);
+            v[e] = k[e] * (g[e] - k1[e] - (v[e] - mu[e]) * k2[e]);
+        }
+        if (dm) store(dm + at, VEC, g);
+        if (dx) store(dx + at, VEC, v);
+    }
+}

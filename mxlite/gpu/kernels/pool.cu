@@ -57,11 +57,8 @@ KERNEL __launch_bounds__(256, 1) forward_warp(const T *x, T *y, CODE *codes, con
         const INDEX row = e / wide, w = lo[2] + e - row * wide, deep = row / rows, b = lo[1] + row - deep * rows;
         const INDEX a = lo[0] + deep;
         const A v = up(from[(((int64_t)a * g.src[1] + b) * g.src[2] + w) * p.step]);
-        if (KIND == POOL_MAX) {
-            INDEX code = a - o[0] * (INDEX)g.stride[0] + (INDEX)g.pad[0];
-            code = code * (INDEX)g.kernel[1] + b - o[1] * (INDEX)g.stride[1] + (INDEX)g.pad[1];
-            best.offer(v, code * (INDEX)g.kernel[2] + w - o[2] * (INDEX)g.stride[2] + (INDEX)g.pad[2]);
-        } else sum += KIND == POOL_LP ? powered(v, g.p_value) : v;
+        if (KIND == POOL_MAX) best.offer(v, code_of(g, o, a, b, w));
+        else sum += KIND == POOL_LP ? powered(v, g.p_value) : v;
     }
     if (KIND == POOL_MAX) {
         for (int m = 16; m; m >>= 1) {

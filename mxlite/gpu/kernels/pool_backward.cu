@@ -1,14 +1,6 @@
 /* The gradient of pooling: every element of the input adds up, in order, what the windows that cover it give. */
 #include "pool_window.cuh"
 
-/* Windows along axis i that cover position `at`: [lo, hi). */
-FN void covering(const Pool &g, int i, INDEX at, INDEX &lo, INDEX &hi)
-{
-    const INDEX from = at + (INDEX)g.pad[i] - (INDEX)g.kernel[i] + 1, s = (INDEX)g.stride[i];
-    lo = from > 0 ? (from + s - 1) / s : 0;
-    hi = lesser((INDEX)g.dst[i], (at + (INDEX)g.pad[i]) / s + 1);
-}
-
 /* What a window's elements have in common in the derivative of its average, or of its p-norm for p 2 or 3. */
 KERNEL scale(const T *dy, const T *y, A *each, const Pool g, int64_t size)
 {
@@ -44,10 +36,8 @@ KERNEL __launch_bounds__(256, 1) backward(const T *dy, const CODE *codes, const 
         for (INDEX w = w0; w < w1; w++) {
             const int64_t from = p.first + (((int64_t)d * g.dst[1] + h) * g.dst[2] + w) * p.step;
             if (KIND == POOL_MAX) {
-                INDEX code = at[0] - d * (INDEX)g.stride[0] + (INDEX)g.pad[0];
-                code = code * (INDEX)g.kernel[1] + at[1] - h * (INDEX)g.stride[1] + (INDEX)g.pad[1];
-                code = code * (INDEX)g.kernel[2] + at[2] - w * (INDEX)g.stride[2] + (INDEX)g.pad[2];
-                if (codes[from] == code) sum += up(dy[from]);
+                const INDEX o[3] = {d, h, w};
+                if (codes[from] == code_of(g, o, at[0], at[1], at[2])) sum += up(dy[from]);
             } else if (each) {
                 sum += each[from];
             } else sum += up(dy[from]);

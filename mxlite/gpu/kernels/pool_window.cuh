@@ -54,6 +54,22 @@ FN void inside(const Pool &g, int i, INDEX o, INDEX &lo, INDEX &hi)
     lo = greater(lo, 0);
 }
 
+/* Windows along axis i that cover position `at`: [lo, hi). */
+FN void covering(const Pool &g, int i, INDEX at, INDEX &lo, INDEX &hi)
+{
+    const INDEX from = at + (INDEX)g.pad[i] - (INDEX)g.kernel[i] + 1, s = (INDEX)g.stride[i];
+    lo = from > 0 ? (from + s - 1) / s : 0;
+    hi = lesser((INDEX)g.dst[i], (at + (INDEX)g.pad[i]) / s + 1);
+}
+
+/* The number of element (a, b, w) of the data within window o. */
+FN INDEX code_of(const Pool &g, const INDEX *o, INDEX a, INDEX b, INDEX w)
+{
+    INDEX code = a - o[0] * (INDEX)g.stride[0] + (INDEX)g.pad[0];
+    code = code * (INDEX)g.kernel[1] + b - o[1] * (INDEX)g.stride[1] + (INDEX)g.pad[1];
+    return code * (INDEX)g.kernel[2] + w - o[2] * (INDEX)g.stride[2] + (INDEX)g.pad[2];
+}
+
 /* Elements of window o along axis i that an average divides by; never 0. */
 FN INDEX extent(const Pool &g, int i, INDEX o)
 {
