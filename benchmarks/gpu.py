@@ -16,6 +16,7 @@ import json
 import os
 import re
 import select
+import signal
 import statistics
 import subprocess
 import sys
@@ -184,7 +185,7 @@ def run(options, wanted, result):
                 if spent > options.seconds:
                     result["not begun"] = result.get("not begun", 0) + 1
                     continue
-                found = party.measure(row, min(options.row_seconds, max(10.0, options.seconds - spent + 30)))
+                found = party.measure(row, min(options.row_seconds, max(10.0, options.seconds - spent)))
                 result["rows"] = [r for r in result["rows"] if r["name"] != row.name] + [found]
                 result["versions"].update(party.versions)
                 gpu_report.save(result, options.out)        # what was measured stays, whatever comes next
@@ -208,6 +209,7 @@ def main(argv=None):
         return 0 if wanted else 2
     result = gpu_report.load(options.out) if options.show or options.update and os.path.exists(options.out) else {
         "about": about(options), "versions": {}, "rows": []}
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if not options.show:
         result["about"] = about(options)
         run(options, wanted, result)
