@@ -47,8 +47,8 @@ class Library:
         if row.kind in ("inference", "latency"):
             return {"": lambda: self.inference(row, tiny)}
         if row.kind == "host":
-            return {"forward, backward": lambda: self.halves(row, tiny),
-                    "forward, backward, update": lambda: self.training(row, tiny)}
+            return {"train step": lambda: self.training(row, tiny),
+                    "forward, backward": lambda: self.halves(row, tiny)}
         return {"": lambda: self.training(row, tiny)}
 
     # -- networks -----------------------------------------------------------------------------------------------------
@@ -89,11 +89,7 @@ class Library:
     def training(self, row, tiny):
         made, batch = self.module(row, tiny, True)
         made.init_optimizer(optimizer="sgd", optimizer_params={"learning_rate": RATE, "momentum": 0.9})
-
-        def step():
-            made.forward_backward(batch)
-            made.update()
-        return step
+        return lambda: made.train_step(batch)
 
     def halves(self, row, tiny):
         """The bound graph alone, its arrays in place."""

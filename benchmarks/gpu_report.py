@@ -35,7 +35,7 @@ def figures(found, result):
         if times:
             out["copy"] = out["bytes"] * min(times) / gpu_rows.bytes_of(gpu_rows.find(copy["name"]), tiny)
     if row.kind == "host":
-        out["host"] = min(by["mxlite"].values()) * 1e6
+        out["host"] = by["mxlite"].get("train step", ours) * 1e6
     return out
 
 

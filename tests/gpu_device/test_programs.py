@@ -81,6 +81,63 @@ def test_random_numbers_are_the_cpu_s(gpu):
     samples.distance(got, want)
 
 
+# -- layouts --------------------------------------------------------------------------------------------------------
+
+def pictures(dtype):
+    """What lies between two casts: convolutions, BatchNorm, pooling, additions, all of which turn channels last."""
+    def unit(x, filters, stride, name):
+        y = mx.sym.Convolution(x, kernel=(3, 3), pad=(1, 1), stride=stride, num_filter=filters, no_bias=True, name=name)
+        return mx.sym.Activation(mx.sym.BatchNorm(y, fix_gamma=False, name=name + "_bn"), act_type="relu")
+    x = mx.sym.Cast(mx.sym.Variable("data"), dtype=dtype)
+    x = mx.sym.Pooling(unit(x, 8, (1, 1), "one"), kernel=(3, 3), stride=(2, 2), pad=(1, 1), pool_type="max")
+    x = x + unit(unit(x, 8, (1, 1), "two"), 8, (1, 1), "three")
+    x = mx.sym.concat(unit(x, 16, (2, 2), "four"), mx.sym.Convolution(x, kernel=(1, 1), stride=(2, 2), num_filter=8,
+                                                                      name="short"), dim=1)
+    x = mx.sym.Flatten(mx.sym.Pooling(x, global_pool=True, kernel=(2, 2), pool_type="avg"))
+    return mx.sym.Cast(mx.sym.FullyConnected(x, num_hidden=5, name="fc"), dtype="float32")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "TF32", "float16", "bfloat16"])
+def test_layouts_agree(gpu, dtype):
+    """Channels first and last, with all passes and with none, against the CPU; each again from its captured graphs."""
+    tolerance = {"float32": 1, "TF32": 100, "float16": 400, "bfloat16": 3000}[dtype]
+
+    def run(ctx):
+        rng = np.random.default_rng(4)
+        exe = pictures(dtype.replace("TF32", "float32")).simple_bind(ctx, data=(4, 3, 16, 16))
+        for name, a in sorted(exe.arg_dict.items()):
+            a[:] = 1 + 0.1 * rng.normal(size=a.shape) if name.endswith("gamma") else 0.3 * rng.normal(size=a.shape)
+        for name, a in exe.aux_dict.items():
+            a[:] = 1 if name.endswith("var") else 0
+        head, out = mx.nd.array(rng.normal(size=(4, 5)), ctx=ctx), []
+        before = [a.copy() for a in exe.aux_arrays]
+        for _ in range(3):
+            for a, b in zip(exe.aux_arrays, before):
+                a[:] = b
+            exe.forward(is_train=True)
+            exe.backward([head])
+            out.append([samples.host(a.astype("float32")) for a in (*exe.outputs, *exe.aux_arrays, *exe.grad_arrays)])
+        samples.identical(out[1], out[0])
+        samples.identical(out[2], out[0])
+        out[0].append(samples.host(exe.forward(is_train=False)[0]))
+        return out[0], exe.explain("train")
+    want, _ = run(mx.cpu())
+    options = {k: mx.runtime.get_option(k) for k in ("tf32", "layout", "fuse", "fold")}
+    try:
+        mx.runtime.set_option("tf32", dtype == "TF32")
+        for layout in (True, False):
+            mx.runtime.set_option("layout", layout)
+            for fuse in (True, False):
+                mx.runtime.set_option("fuse", fuse)
+                mx.runtime.set_option("fold", fuse)
+                got, program = run(gpu.ctx)
+                samples.distance(got, want, tolerance)
+                assert ("channels last" in program) == (layout and dtype != "float32"), program
+    finally:
+        for k, value in options.items():
+            mx.runtime.set_option(k, value)
+
+
 # -- memory ---------------------------------------------------------------------------------------------------------
 
 def test_memory_does_not_grow(gpu):
