@@ -6,11 +6,13 @@ import ctypes
 
 import numpy as np
 
+from mxlite.gpu.resolve import narrow, widen
 from mxlite.ops.record import RECORDS
 from mxlite.ops.rnn import RNN
 
 MODES = ("rnn_relu", "rnn_tanh", "lstm", "gru")
-KINDS = {0: (np.float32, 4), 1: (np.float64, 8), 2: (np.float16, 2)}
+BFLOAT16 = 9
+KINDS = {0: (np.float32, 4), 1: (np.float64, 8), 2: (np.float16, 2), BFLOAT16: (np.uint16, 2)}
 
 
 def value(x):
@@ -114,9 +116,17 @@ class FakeRnn:
     # -- running ------------------------------------------------------------------------------------------------------
 
     def array(self, address, shape):
+        """What lies there; bfloat16 as float32, in memory of its own."""
+        bits = self.bits(address, shape)
+        return widen(np, bits) if self.kind == BFLOAT16 else bits
+
+    def bits(self, address, shape):
         kind, size = KINDS[self.kind]
         n = int(np.prod(shape))
         return np.frombuffer((ctypes.c_char * (n * size)).from_address(value(address)), kind).reshape(shape)
+
+    def write(self, address, shape, values):
+        self.bits(address, shape)[...] = narrow(np, np.asarray(values)) if self.kind == BFLOAT16 else values
 
     def vector(self, address):
         """cuDNN's vector as MXNet's."""
@@ -145,10 +155,10 @@ class FakeRnn:
             cells = [self.array(cx, shapes[3])] if self.p.mode == "lstm" else []
             given = [self.array(x, shapes[0]), self.vector(weights), self.array(hx, shapes[2]), *cells]
             out = RNN.ref(np, self.p, *given, rng=None, is_train=False)
-            self.array(y, shapes[1])[...] = out[0]
+            self.write(y, shapes[1], out[0])
             for address, shape, last in zip((hy, cy), shapes[2:], out[1:-1]):
                 if address:
-                    self.array(address, shape)[...] = last
+                    self.write(address, shape, last)
             ctypes.memset(work, 0xEE, self.work)
             if reserve:
                 ctypes.memset(reserve, 0x11, self.reserve)
@@ -166,7 +176,7 @@ class FakeRnn:
                              hx=self.array(hx, shapes[2]).copy(), vector=self.vector(weights), shapes=shapes)
             lstm = self.p.mode == "lstm"
             self.held["cx"] = self.array(cx, shapes[3]).copy() if lstm else None
-            self.held["dlast"] = [self.array(a, s).copy() if a else np.zeros(s, KINDS[self.kind][0])
+            self.held["dlast"] = [self.array(a, s).copy() if a else np.zeros(s, self.held["dy"].dtype)
                                   for a, s in zip((dhy, dcy)[:1 + lstm], shapes[2:])]
             self.dx, self.targets = dx, [(a, s) for a, s in zip((dhx, dcx), shapes[2:]) if a]
             ctypes.memset(work, 0xEE, self.work)
@@ -182,14 +192,16 @@ class FakeRnn:
             data = self.array(x, shape)
             cells = [held["cx"]] if held["cx"] is not None else []
             y, *_, saved = RNN.ref(np, self.p, data, held["vector"], held["hx"], *cells, rng=None, is_train=False)
-            np.testing.assert_allclose(y, held["y"], rtol=1e-4, atol=1e-5)
+            close = 1e-2 if self.kind == BFLOAT16 else 1e-4
+            np.testing.assert_allclose(y, held["y"], rtol=close, atol=close / 10)
             made = RECORDS["_backward_RNN"].ref(np, self.p, held["dy"], *held["dlast"], data, held["vector"], saved,
                                                 rng=None, is_train=False)
             theirs = self.array(dweights, (self.elements,))
             for mine, at, n in self.places().values():
                 theirs[at:at + n] += made[0][mine:mine + n]
-            self.array(self.dx, shape)[...] = made[1]
+            self.write(dweights, (self.elements,), theirs)
+            self.write(self.dx, shape, made[1])
             for (address, dims), d in zip(self.targets, made[2:]):
-                self.array(address, dims)[...] = d
+                self.write(address, dims, d)
             ctypes.memset(value(work), 0xEE, self.work)
         return self.start(run, "backward weights")
