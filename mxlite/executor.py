@@ -95,11 +95,6 @@ class Executor:
                 raise TypeError(f"inputs must be NDArray, got {type(g).__name__}")
         self._bound.backward(grads, bool(is_train))
 
-    @property
-    def monitored(self):
-        """Whether a callback sees every node's outputs."""
-        return self._monitor is not None
-
     # -- by name ----------------------------------------------------------------------------------------------------
 
     @property

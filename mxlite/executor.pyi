@@ -60,10 +60,6 @@ class Executor:
         """Bytes that the planner gave out, a dict: ``entries`` (arena for intermediate results), ``outputs``, ..."""
 
     @property
-    def monitored(self) -> Any:
-        """Whether a callback sees every node's outputs."""
-
-    @property
     def output_dict(self) -> dict[str, NDArray]:
         """{output name: its array}."""
 

@@ -4,11 +4,10 @@
 An executor lowers a program on first use for each way it is run (for inference, for training with forward and backward
 in one graph split at a boundary, monitored), all over one arena. Outputs are arrays of their own, shared by all.
 """
-import os
 import threading
-import weakref
 
 from . import ndarray as _nd
+from .arena import Arena
 from .dtypes import ITEMSIZE
 from .errors import MXNetError
 from .cells import recognise
@@ -24,6 +23,7 @@ from .collector import paused
 from .options import epoch
 from .plan import plan
 from .storage import memory_limit
+from .targets import check_targets
 from .watch import Watch
 from ..ops import settings
 from ..ops.record import RECORDS
@@ -33,38 +33,6 @@ REFERENCE_ERRORS = (ValueError, TypeError, LookupError, ArithmeticError, Attribu
 LEND_FROM = 1 << 16         # bytes of a head gradient that is read where it lies, where nothing speaks against it
 CODES = {1: "the kernel has no code for these dtypes", 2: "an index is out of range",
          3: "a value in the data is not allowed"}
-
-
-class Arena:
-    """Memory that programs share: the largest chunk any of them asked for. Chunks never move."""
-
-    def __init__(self):
-        self.chunks = []
-        self.lock = threading.Lock()
-        self.runner = None          # the thread that runs a program of this arena
-        self.last = None            # the token of the Bound that ran last: whose activations the chunks hold
-        ARENAS.add(self)
-
-    def reserve(self, nbytes, context):
-        """An array of at least `nbytes` bytes on `context`; an existing chunk where one is large enough."""
-        for chunk in self.chunks:
-            if chunk.size >= nbytes and chunk.context is context:
-                return chunk
-        self.chunks.append(_nd.empty((max(nbytes, 64),), "uint8", context))
-        return self.chunks[-1]
-
-
-ARENAS = weakref.WeakSet()
-
-
-def _after_fork():
-    """In a forked child: a lock that another thread held will never be released there."""
-    for arena in list(ARENAS):
-        arena.lock, arena.runner = threading.Lock(), None
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
 
 
 def check_sizes(g, shapes, dtypes):
@@ -106,7 +74,7 @@ class Bound:
         self.head_grad_arrays = {}
         g = Indexed(self.entries)
         self.shapes, self.dtypes = self._types(g)
-        self._check_targets()
+        check_targets(self)
         self.outputs = self._make_outputs(g)
 
     def _types(self, g):
@@ -123,29 +91,6 @@ class Bound:
                     raise MXNetError(f"bind: the shape or dtype of {what} cannot be inferred" + where_text(node))
         check_sizes(g, shapes, dtypes)
         return shapes, dtypes
-
-    def _check_targets(self):
-        """A gradient or auxiliary state that overlaps an argument, or another target, would be read half written."""
-        targets = [(n, g, r) for n, g, r in zip(self.arg_nodes, self.grads, self.reqs)
-                   if g is not None and r != "null"]
-        for i, (n, g, r) in enumerate(targets):
-            for m, a in zip(self.arg_nodes, self.args):
-                if g.overlaps(a):
-                    raise MXNetError(f"bind: the gradient of {n.name!r} shares memory with argument {m.name!r}")
-            for m, h, s in targets[:i]:
-                if g.overlaps(h) and not (r == s == "add"):
-                    raise MXNetError(f"bind: the gradients of {m.name!r} and {n.name!r} share memory; that works "
-                                     f"only where both are bound with grad_req='add'")
-        for n, a in zip(self.aux_nodes, self.aux):
-            for m, b in zip(self.arg_nodes, self.args):
-                if a.overlaps(b):
-                    raise MXNetError(f"bind: auxiliary state {n.name!r} shares memory with argument {m.name!r}")
-            for m, b, _ in targets:
-                if a.overlaps(b):
-                    raise MXNetError(f"bind: auxiliary state {n.name!r} shares memory with the gradient of {m.name!r}")
-            for m, b in zip(self.aux_nodes, self.aux):
-                if m is not n and a.overlaps(b):
-                    raise MXNetError(f"bind: auxiliary states {m.name!r} and {n.name!r} share memory")
 
     def _make_outputs(self, g):
         made, bound = {}, dict(zip(self.arg_nodes + self.aux_nodes, self.args + self.aux))
@@ -344,8 +289,8 @@ class Bound:
             self._alone(self._backward, head_grads, is_train)
 
     def train(self, extend):
-        """Forward, backward and more as one run. ``extend(lowered)`` gives the training program, a :class:`Lowered`,
-        with more steps behind its own. The outputs must need no head gradients (``losses_only``)."""
+        """Forward, backward and more as one run, where ``losses_only``: ``extend(lowered)`` gives the training program
+        with more steps behind its own."""
         self._alone(self._train, extend)
 
     def losses_only(self):

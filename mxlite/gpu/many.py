@@ -31,18 +31,18 @@ class ManyWeights:
         self.rates = device.alloc(16 * max(sum([len(k.index) for k in kinds]), 1))
         at = 0
         for n, kind in enumerate(kinds):
-            table, total = rows(kind.weights)
-            memory = device.alloc(len(table))
-            self._write(memory.ptr, table)
+            table, owners = rows(kind.weights)
+            memory = device.alloc(len(table) + len(owners))
+            self._write(memory.ptr, table + owners)
             self.keep.append(memory)
             for size, weight, _, states, wide in kind.weights:
                 self.writes.append((weight, size * ITEMSIZE[kind.dtype]))
                 beside = size * ITEMSIZE["float32" if kind.mixed else kind.dtype]
                 self.writes += [(address, beside) for address in (*states, wide) if address]
-            if total:
+            if owners:
                 self.work.append(device.kernel(many(
-                    kind.step, kind.dtype, kind.mixed, memory.ptr, self.rates.ptr + 16 * at,
-                    self.now.ptr + 8 * self.width * n, len(kind.weights), total)))
+                    kind.step, kind.dtype, kind.mixed, memory.ptr, memory.ptr + len(table),
+                    self.rates.ptr + 16 * at, self.now.ptr + 8 * self.width * n, len(owners) // 4)))
             at += len(kind.weights)
 
     def _write(self, address, data):

@@ -325,9 +325,10 @@ class DataParallelExecutorGroup:
 
     def train_step(self, updater, index_of):
         """Forward, backward and update of the loaded batch as one run. False, with nothing done, where that takes
-        several: more than one device, the CPU, a monitor, outputs that are no loss, an optimizer without a kernel."""
+        several: more than one device, the CPU, a monitor, outputs that are no loss, an optimizer without a
+        kernel."""
         now = self._now
-        if not self.on_gpu or len(self.contexts) > 1 or not self.for_training or now.execs[0].monitored:
+        if not (self.on_gpu and len(self.contexts) == 1 and self.for_training and now.execs[0]._monitor is None):
             return False
         if now.losses_only is None:
             now.losses_only = now.execs[0]._bound.losses_only()

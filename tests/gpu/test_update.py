@@ -116,10 +116,10 @@ def run_many(step, arrays, dtype, mixed, rates, now, backwards=False, shift=0):
     end = 1 if mixed else 0
     weights = [(one[0].bits.size, one[0].address, one[1].address, [m.address for m in one[2:len(one) - end]],
                 one[-1].address if mixed else 0) for one in held]
-    table, total = update.rows(weights)
-    places = [check.Memory(np.frombuffer(table, np.uint8)), *(check.Memory(np.array(x, np.float64))
-                                                              for x in (rates, now))]
-    shim.run([update.many(step, dtype, mixed, *(p.address for p in places), len(weights), total)], backwards)
+    table, owners = update.rows(weights)
+    places = [check.Memory(np.frombuffer(x, np.uint8)) for x in (table, owners)]
+    places += [check.Memory(np.array(x, np.float64)) for x in (rates, now)]
+    shim.run([update.many(step, dtype, mixed, *(p.address for p in places), len(owners) // 4)], backwards)
     assert all(m.intact() for one in [*held, places] for m in one)
     return [[m.bits.copy() for m in one] for one in held]
 

@@ -11,7 +11,9 @@ import mxlite as mx
 from mxlite.contrib import amp
 from mxlite.ops.record import REGISTRY
 
-from ..amp_programs import program
+from .. import networks
+from ..amp_networks import program
+from .test_example_symbols import SMALL
 
 FUNCTIONS = ["init", "init_trainer", "scale_loss", "unscale", "convert_symbol", "convert_model",
              "list_lp16_ops", "list_fp32_ops", "list_lp16_fp32_ops", "list_conditional_fp32_ops",
@@ -136,6 +138,11 @@ JOBS = {
     "twice": (TWICE, "hwvmtufe", {}), "twice bf16": (TWICE, "hwvmtufea", {"target_dtype": "bfloat16"}),
     "prelu": (["x = sym.FullyConnected(sym.Variable('a'), num_hidden=4)",
                "x = sym.LeakyReLU(x, act_type='prelu', name='p')"], "x", {"data_names": ["a"]}),
+    "casts": (["x = sym.FullyConnected(sym.amp_cast(sym.Variable('a'), dtype='float16'), num_hidden=4, name='f')",
+               "y = sym.amp_cast(x, dtype='float32', name='q')", "z = sym.amp_multicast(x, y, num_outputs=2)[0]"],
+              "xyz", {}),
+    "no inputs": (["x = sym.broadcast_add(sym.FullyConnected(sym.Variable('a'), num_hidden=4), sym.zeros((1,)))"], "x",
+                  {}),
     "variable": (["x = sym.Variable('a')"], "x", {}),
     "declared": (["x = sym.FullyConnected(sym.Variable('a', dtype='float16'), num_hidden=4)"], "x", {}),
 }
@@ -148,6 +155,21 @@ def test_graphs(oracle, job):
     assert theirs.startswith("{")
     assert shown(ours) == shown(theirs)
     assert ours == theirs
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_example_symbols(oracle, name):
+    """The networks of mxlite.examples.symbols, in both dtypes, with and without parameters in half precision."""
+    net = networks.example(name, **SMALL[name][0])
+    text = net.tojson()
+    options = [{"target_dtype": dtype, **more} for dtype in ("float16", "bfloat16") for more in (
+        {}, {"data_names": ["data", "softmax_label"], "cast_optional_params": True})]
+    theirs = oracle.run("from mxnet.contrib import amp\nnet = sym.load_json(text)\nresult = [amp.convert_symbol("
+                        "net, **one).tojson(remove_amp_cast=False) for one in options]", text=text, options=options)
+    for one, expected in zip(options, theirs):
+        ours = amp.convert_symbol(net, **one).tojson(remove_amp_cast=False)
+        assert shown(ours) == shown(expected)
+        assert ours == expected
 
 
 @pytest.mark.parametrize("options", [

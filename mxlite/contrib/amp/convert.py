@@ -2,7 +2,7 @@
 from ..._core.dtypes import FLAG
 from ..._core.graph import Indexed, Node, states_of, topological
 from ..._core.infer import infer_dtypes
-from ...ops.record import REGISTRY
+from ...ops.record import REGISTRY, brief
 from ...symbol.inference import named
 from . import lists
 
@@ -43,7 +43,7 @@ class Rules:
         if given is None:
             return default
         if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
-            raise AssertionError(f"{what} must be a list of names, not {given!r}")
+            raise AssertionError(f"{what} must be a list of names, not {brief(given)}")
         return given
 
     @staticmethod
@@ -54,7 +54,7 @@ class Rules:
             if not (isinstance(given, list) and isinstance(one, (tuple, list)) and len(one) == 3
                     and isinstance(one[0], str) and isinstance(one[1], str) and isinstance(one[2], list)):
                 raise AssertionError("conditional_fp32_ops must be a list of (operator, parameter, list of values), "
-                                     f"not {given!r}")
+                                     f"not {brief(given)}")
         return given
 
     def kind(self, node):
@@ -92,8 +92,8 @@ def label(entry):
 class Conversion:
     """One pass over a graph by `rules`; `entries` are the converted outputs.
 
-    `data` are names of variables known to be float32. Those of other variables that only low operators read are read
-    as they are where `cast_optional`: whoever runs the graph has them in the target's dtype.
+    `data` are names of variables known to be float32. With `cast_optional` low operators read other variables without a
+    cast: whoever runs the graph has them in the target's dtype.
 
     MXNet's pass knows the dtype of an entry only where an operator of the lists made it; all else counts as unknown,
     and is cast again wherever a dtype is needed. This one puts the same casts, and more where MXNet's graph would not
@@ -193,11 +193,14 @@ class Conversion:
     def _either(self, node, states):
         raw = [self._raw(e) for e in node.inputs]
         target, low = self.rules.target, [self._is_low(e) for e in node.inputs]
+        # MXNet asks the first input alone what the outputs are.
+        first, outs = node.inputs[0] if node.inputs else None, [None] * node.n_out
+        dtype = target if first in self.low or first in self.supposed else "float32" if first in self.wide else None
+        fit = wanted(node, [dtype] + [None] * (len(raw) - 1)) if dtype else None
+        if fit:
+            outs = fit[1]
         if not any(low):
-            first = node.inputs[0] if node.inputs else None         # MXNet asks the first input alone
-            dtype = target if first in self.low or first in self.supposed else "float32" if first in self.wide else None
-            fit = wanted(node, [dtype] + [None] * (len(raw) - 1)) if dtype else None
-            return raw, self._suppose(node, fit[1]) if fit else [None] * node.n_out
+            return raw, self._suppose(node, outs)
         known = [target if is_low else "float32" if self._is_wide(e) else None for is_low, e in zip(low, node.inputs)]
         fit = wanted(node, known)
         if fit is None:
@@ -210,7 +213,7 @@ class Conversion:
                 if e[0].name in self.data:
                     entry = self._in_target(e, node.where)
             inputs.append(entry)
-        return inputs, fit[1] if known[0] else [None] * node.n_out
+        return inputs, [a if a == b else None for a, b in zip(outs, fit[1])]
 
     def _suppose(self, node, dtypes):
         """What is true of the outputs where the target among `dtypes` is what MXNet takes them for."""

@@ -1,5 +1,7 @@
 """Symbols, models and modules of mixed precision for inference."""
 from ..._core.graph import variables
+from ...ndarray import NDArray
+from ...ops.record import brief
 from ...symbol import Symbol
 from ...symbol.inference import variable_dtype
 from .convert import Conversion, Rules, declare_dtypes
@@ -30,6 +32,8 @@ def convert_symbol(sym, target_dtype="float16", target_dtype_ops=None, fp32_ops=
     if data_names is None:
         attrs = sym.attr_dict()
         data_names = [name for name in sym.list_inputs() if "__dtype__" not in attrs.get(name, ())]
+    elif not isinstance(data_names, (list, tuple, set)) or not all(isinstance(name, str) for name in data_names):
+        raise AssertionError(f"data_names must be a list of names, not {brief(data_names)}")
     entries = Conversion(sym._entries, rules, set(data_names), cast_optional_params).entries
     declare_dtypes(entries, set(data_names))
     return Symbol(entries)
@@ -46,6 +50,8 @@ def convert_model(sym, arg_params, aux_params, target_dtype="float16", target_dt
     _must_be("sym", sym, Symbol, "Symbol")
     _must_be("arg_params", arg_params, dict, "dict of NDArray by name")
     _must_be("aux_params", aux_params, dict, "dict of NDArray by name")
+    for name, array in (*arg_params.items(), *aux_params.items()):
+        _must_be(f"parameter {brief(name)}", array, NDArray, "NDArray")
     data_names = [name for name in sym.list_inputs() if name not in arg_params and name not in aux_params]
     converted = convert_symbol(sym, target_dtype, target_dtype_ops, fp32_ops, conditional_fp32_ops, excluded_sym_names,
                                data_names, cast_optional_params)

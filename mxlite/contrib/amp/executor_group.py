@@ -1,11 +1,13 @@
 """What Module runs while mixed precision is on: executors of the converted symbol, and gradients that are scaled."""
 from ... import ndarray as nd
+from ..._core.dtypes import name_of
 from ..._core.graph import Node, topological
 from ...base import MXNetError
 from ...module.executor_group import DataParallelExecutorGroup
 from ...ops.record import REGISTRY
 from ...symbol import Symbol
 from .convert import Conversion
+from .lists import TARGETS
 from .loss_scaler import LossScaler, all_finite
 
 SCALE = "amp_loss_scale"        # the variable that the executors read the scale from
@@ -54,9 +56,7 @@ class Scaling:
         return self.arrays[context]
 
     def begin(self):
-        """Before a backward pass: it uses the scale that the scaler has reached."""
-        if self.unscaled:
-            raise MXNetError("the gradients have been unscaled: call update() before the next backward()")
+        """Before a forward pass: the scale that the scaler has reached is that of the backward pass behind it."""
         if self.scaler.loss_scale != self.used:
             self.used = self.scaler.loss_scale
             for array in self.arrays.values():
@@ -88,16 +88,27 @@ class MixedExecutorGroup(DataParallelExecutorGroup):
             self.scaling = (self._shared and self._shared.scaling) or Scaling()
         self.bound_symbol = training_symbol(symbol, self.rules, self.scaling is not None)
 
+    def _bind_one(self, k, shapes, dtypes, shared_exec):
+        # Inputs in half precision would make all parameters half: they are bound in float32, and loading converts.
+        dtypes = {name: "float32" if name_of(dtype) in TARGETS else dtype for name, dtype in dtypes.items()}
+        return super()._bind_one(k, shapes, dtypes, shared_exec)
+
     def _make_executor(self, context, args, grads, aux, group2ctx, shared_exec):
         if SCALE in self.bound_symbol.list_arguments():
             args = {**args, SCALE: self.scaling.array(context)}
         return self.bound_symbol.bind(context, args, args_grad=grads, grad_req=self.grad_req, aux_states=aux,
                                       group2ctx=group2ctx, shared_exec=shared_exec)
 
+    def forward(self, batch, is_train=None):
+        """See DataParallelExecutorGroup."""
+        if self.scaling:        # not as late as in backward: on several contexts forward copies the scale
+            self.scaling.begin()
+        super().forward(batch, is_train)
+
     def backward(self, out_grads=None):
         """See DataParallelExecutorGroup; the gradients are multiplied by the scale."""
-        if self.scaling:
-            self.scaling.begin()
+        if self.scaling and self.scaling.unscaled:
+            raise MXNetError("the gradients have been unscaled: call update() before the next backward()")
         super().backward(out_grads)
 
     def gradients(self):

@@ -115,23 +115,25 @@ def module(dtype, mixed, rates, room):
 
 
 def rows(weights):
-    """(bytes of the table of :func:`many`, blocks of its launch). `weights`: a tuple a weight, of size and addresses of
-    weight, gradient, list of states, float32 copy (0: none)."""
-    table, total = (Row * max(len(weights), 1))(), 0
+    """(bytes of the table of :func:`many`, bytes of the numbers of the weights that its blocks work on: int32, one a
+    block). `weights`: a tuple a weight, of size and addresses of weight, gradient, list of states, float32 copy (0:
+    none)."""
+    table, owners, total = (Row * max(len(weights), 1))(), [], 0
     for k, (size, weight, grad, states, wide) in enumerate(weights):
         at = [*states, 0, 0, 0][:3]
         aligned = not any(a % 16 for a in (weight, grad, *at, wide))
         table[k] = Row(weight, grad, *at, wide, size, total, aligned)
-        total += -(-size // CHUNK)
-    return bytes(table), total
+        owners += [k] * -(-size // CHUNK)
+        total = len(owners)
+    return bytes(table), bytes((ctypes.c_int32 * total)(*owners))
 
 
-def many(step, dtype, mixed, table, rates, now, weights, total):
-    """The launch of `step` on `weights` weights of one dtype, which ``rows`` described: `table`, `rates` and `now` are
-    addresses of that table, of float64 multipliers of (learning rate, weight decay) a weight, and of float64 {learning
-    rate, its correction, weight decay, the step's scalars}."""
-    return Launch(many_module(step, dtype, mixed), "update_many", total, 256, [
-        ptr(table), ptr(rates), ptr(now), i32(weights)])
+def many(step, dtype, mixed, table, owners, rates, now, blocks):
+    """The launch of `step` on the weights of one dtype that ``rows`` described: `table`, `owners`, `rates` and `now`
+    are addresses of what it gave, of float64 multipliers of (learning rate, weight decay) a weight, and of float64
+    {learning rate, its correction, weight decay, the step's scalars}."""
+    return Launch(many_module(step, dtype, mixed), "update_many", blocks, 256, [
+        ptr(table), ptr(owners), ptr(rates), ptr(now)])
 
 
 def many_module(step, dtype, mixed):

@@ -1,7 +1,7 @@
 /* One optimizer step on all weights of a group in one launch. Where they lie stands in a table in the device's memory,
- * and so do the numbers that change from step to step: a captured launch stays valid. KIND names the step, STATES, COUNT
- * and DECAY say how many states and scalars it has and which scalar is the weight decay. MIXED: a float32 copy of the
- * weight is what moves, and the weight is rounded from it. A block takes CHUNK elements of one weight. */
+ * and so do the numbers that change from step to step: a captured launch stays valid. KIND names the step, STATES,
+ * COUNT and DECAY say how many states and scalars it has and which scalar is the weight decay. MIXED: a float32 copy of
+ * the weight is what moves, and the weight is rounded from it. A block takes CHUNK elements of one weight. */
 #include "update_steps.cuh"
 
 enum { CHUNK = 2048, V = 4, LEARNING = 0, CORRECTION = 1, WEIGHT_DECAY = 2, SCALARS = 3 };
@@ -16,23 +16,19 @@ UPDATE_STEPS
 
 FN void move(Step &e, const Numbers &p) { CALL(KIND)(e.w, e.g, e.s[0], e.s[1], e.s[2], p); }
 
-/* `rates`: multipliers of learning rate and weight decay, two a weight. `now`: learning rate, what corrects it for the
- * number of this step, weight decay, and the record's scalars in its order. */
-KERNEL __launch_bounds__(256, 1) update_many(const Weight *all, const double *rates, const double *now, int weights)
+/* `owner`: which weight a block works on. `rates`: multipliers of learning rate and weight decay, two a weight. `now`:
+ * learning rate, what corrects it for the number of this step, weight decay, and the record's scalars in its order. */
+KERNEL __launch_bounds__(256, 1) update_many(const Weight *all, const int *owner, const double *rates,
+                                             const double *now)
 {
     __shared__ Numbers p;
-    int low = 0, high = weights - 1;
-    while (low < high) {
-        const int middle = (low + high + 1) / 2;
-        if (all[middle].first <= (int64_t)blockIdx.x) low = middle;
-        else high = middle - 1;
-    }
-    const Weight a = all[low];
+    const int own = owner[blockIdx.x];
+    const Weight a = all[own];
     if (threadIdx.x < 12) {
         const int i = threadIdx.x;
         double v = i < COUNT ? now[SCALARS + i] : 0;
-        if (i == 0) v = now[LEARNING] * rates[2 * low] * now[CORRECTION];
-        if (i == DECAY) v = now[WEIGHT_DECAY] * rates[2 * low + 1];
+        if (i == 0) v = now[LEARNING] * rates[2 * own] * now[CORRECTION];
+        if (i == DECAY) v = now[WEIGHT_DECAY] * rates[2 * own + 1];
         p.v[i] = (T)v;
         p.rest[i] = (T)(1 - v);
     }
