@@ -99,11 +99,11 @@ class MixedExecutorGroup(DataParallelExecutorGroup):
         return self.bound_symbol.bind(context, args, args_grad=grads, grad_req=self.grad_req, aux_states=aux,
                                       group2ctx=group2ctx, shared_exec=shared_exec)
 
-    def forward(self, batch, is_train=None):
+    def forward(self, is_train=None):
         """See DataParallelExecutorGroup."""
         if self.scaling:        # not as late as in backward: on several contexts forward copies the scale
             self.scaling.begin()
-        super().forward(batch, is_train)
+        super().forward(is_train)
 
     def backward(self, out_grads=None):
         """See DataParallelExecutorGroup; the gradients are multiplied by the scale."""
