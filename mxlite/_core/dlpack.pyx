@@ -13,9 +13,9 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport strcmp
 from mxlite._core.abi cimport *
 from mxlite._core.ndarray cimport ITEMSIZE, NDArrayBase, array_at
-from mxlite._core.storage cimport foreign_storage
+from mxlite._core.storage cimport Storage, foreign_storage
 from . import dtypes as _dtypes
-from .context import CPU as _CPU, Context, check_usable
+from .context import CPU as _CPU, Context, check_usable, gpu_backend
 from .errors import MXNetError
 
 cdef extern from *:
@@ -165,6 +165,7 @@ def take(capsule):
     cdef mxl_dl_managed* plain = NULL
     cdef mxl_dl_versioned* versioned = NULL
     cdef Borrowed owner
+    cdef Storage storage
     cdef const char* name
     cdef int64_t size = 1
     cdef int i
@@ -185,9 +186,10 @@ def take(capsule):
         if name != NULL and (strcmp(name, USED_PLAIN) == 0 or strcmp(name, USED_VERSIONED) == 0):
             raise ValueError("this DLPack capsule was taken before; a capsule can be taken once")
         raise TypeError(f"a capsule named {None if name == NULL else name.decode()!r} is no DLPack tensor")
-    context = _CPU
+    context, device = _CPU, None
     if t.device.device_type == ON_CUDA:
         context = check_usable(Context("gpu", t.device.device_id))
+        device = gpu_backend().get_device(t.device.device_id)
     elif t.device.device_type != ON_CPU and t.device.device_type != ON_PINNED:
         raise MXNetError(f"the tensor is on DLPack device type {t.device.device_type}, neither on the CPU (1) nor on a "
                          f"GPU of CUDA (2): copy it there first")
@@ -216,7 +218,9 @@ def take(capsule):
     if <size_t>data % <size_t>ITEMSIZE[<int>_dtypes.FLAG[kind]]:
         raise ValueError("the tensor's elements are not aligned in memory; make a copy first")
     owner = Borrowed.__new__(Borrowed)
-    array = array_at(data, foreign_storage(data, size, owner), shape, _dtypes.FLAG[kind], context)
+    storage = foreign_storage(data, size, owner)
+    storage.device = device
+    array = array_at(data, storage, shape, _dtypes.FLAG[kind], context)
     PyCapsule_SetName(capsule, USED_PLAIN if versioned == NULL else USED_VERSIONED)
     owner.plain, owner.versioned = plain, versioned
     return array

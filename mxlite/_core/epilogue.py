@@ -45,7 +45,8 @@ def foldable(draft, readers, producers, row, behind):
     if any(e in readers or e in draft.keep for e in draft.outs[behind][1:]):
         return False
     parameters = [*draft.ins[row][1:], *draft.ins[behind][1:]]
-    return all(is_parameter(draft, producers, e) for e in parameters) and same_context(draft, [row, behind])
+    lasting = all(is_parameter(draft, producers, e) or producers.get(e) in draft.once for e in parameters)
+    return lasting and same_context(draft, [row, behind])
 
 
 def is_parameter(draft, producers, e):

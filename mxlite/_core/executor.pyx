@@ -72,6 +72,7 @@ class Bound:
         self.drawn = None           # (seed, step) of the last forward's random numbers
         self.state = None           # the mode whose forward the arena holds; with a third item once backward ran
         self.head_grad_arrays = {}
+        self.written = None         # the storages that a backward pass writes into
         g = Indexed(self.entries)
         self.shapes, self.dtypes = self._types(g)
         check_targets(self)
@@ -360,11 +361,12 @@ class Bound:
         self.state = (*mode, "spent")
 
     def _wrote_gradients(self):
-        for array, req in zip(self.grads, self.reqs):
-            if array is not None and req != "null":
-                array.touched()
-        for array in self.aux:
-            array.touched()
+        """Gradients and auxiliary states were written: so was each memory that they lie in, often one for many."""
+        if self.written is None:
+            arrays = [a for a, req in zip(self.grads, self.reqs) if a is not None and req != "null"] + self.aux
+            self.written = list({id(a.storage): a.storage for a in arrays}.values())
+        for storage in self.written:
+            storage.version += 1
 
     def _run(self, lowered, begin, end, redraw=True):
         self.arena.last = self.token

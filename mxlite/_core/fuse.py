@@ -5,10 +5,11 @@ from .chains import fuse_chains
 from .epilogue import fold_batch_norm, fuse_epilogues
 from .layout import channels_last
 from .norm_epilogue import fuse_norms
-from .prepare import prepare_weights
+from .prepare import keep_casts, prepare_weights
 
 PASSES = (          # (option that turns it off, pass)
     ("unroll", batch_products),
+    ("prepare", keep_casts),
     ("fold", fold_batch_norm),
     ("layout", channels_last),
     ("fuse", fuse_epilogues),
@@ -18,8 +19,9 @@ PASSES = (          # (option that turns it off, pass)
 )
 
 
-# Passes for one kind of processor: a device's libraries pack weights for themselves, the CPU's kernels want planes.
-ONLY = {prepare_weights: True, channels_last: False}        # pass -> on the CPU?
+# Passes for one kind of processor: a device's libraries pack weights for themselves; the CPU's kernels want planes, and
+# compute in float32.
+ONLY = {prepare_weights: True, channels_last: False, keep_casts: False}     # pass -> on the CPU?
 
 
 def rewrite(draft, on_cpu=True):

@@ -20,9 +20,9 @@ def channels_last(draft):
     if not draft.has(*WORTH):
         return
     regions = Regions(draft)
-    regions.trim()
-    regions.drop_poor()
-    if regions.forms:
+    if any(found.worth for found in regions.forms.values()):
+        regions.trim()
+        regions.drop_poor()
         Turning(draft, regions).run()
 
 

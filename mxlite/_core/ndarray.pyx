@@ -11,7 +11,7 @@ from libc.string cimport memcmp, memcpy, memset
 from mxlite._core.abi cimport *
 from mxlite._core.storage cimport Storage, foreign_storage, new_storage, storage_on
 from . import dtypes as _dtypes
-from .context import CPU as _CPU, gpu_backend
+from .context import CPU as _CPU
 from .errors import MXNetError
 
 cdef extern from "mxl_arrays.h":
@@ -93,11 +93,9 @@ cdef NDArrayBase new_array(int ndim, const int64_t* shape, int dtype, object con
     return a
 
 
-cdef object device_of(NDArrayBase a):
+cdef inline object device_of(NDArrayBase a):
     """The device that `a` lies on; None for the host."""
-    if a.context is CPU or a.context.device_typeid != 2:
-        return None
-    return gpu_backend().get_device(a.context.device_id)
+    return a.storage.device
 
 
 cdef NDArrayBase array_like(const mxl_tensor* like, object context):

@@ -13,8 +13,8 @@ HELP = {
               "steps of a sequence",
     "tf32": "on a GPU, products and convolutions of float32 round their factors to 10 bits of fraction (TF32), which "
             "its tensor cores multiply several times as fast; off (the default): float32",
-    "layout": "on a GPU, convolutions and what stands between them keep the channels of an element side by side in "
-              "memory (N, H, W, C); shapes outside stay",
+    "layout": "on a GPU, convolutions on tensor cores (float16, bfloat16, TF32) and what stands between them keep an "
+              "element's channels side by side in memory (N, H, W, C); shapes outside stay",
     "autotune": "on a GPU, the plans that a library offers for a product or a convolution are timed when a program is "
                 "made, and the quickest is kept, on disk too",
 }

@@ -11,6 +11,29 @@ MOST_ROWS = 256         # a product of more rows packs a weight in the shade of 
 FUSED = {record: name for name, record in PRODUCTS.items()}
 
 
+CASTS = ("Cast", "amp_cast")
+TAKERS = (*PRODUCTS, "Deconvolution")
+
+
+def keep_casts(draft):
+    """At inference, casts of weights run once, until a parameter changes: mixed precision casts every one. What is read
+    as data, too, is no weight: it changes every run."""
+    if draft.train != (False, None) or not draft.has(*CASTS):
+        return
+    producers, readers, kept = draft.producers(), draft.readers(), []
+    for row in draft.rows:
+        node = draft.nodes[row]
+        if node.op is None or node.op.name not in CASTS or not is_parameter(draft, producers, draft.ins[row][0]):
+            continue
+        e = draft.outs[row][0]
+        if e in draft.keep or e in draft.pinned or not all(
+                draft.nodes[r].op.name in TAKERS and draft.ins[r][0] != e for r in readers.get(e, ())):
+            continue
+        kept.append(row)
+    draft.once += kept
+    draft.rows = in_front(draft, draft.once)
+
+
 def prepare_weights(draft):
     inference = draft.train == (False, None)
     producers, uses, made, once = draft.producers(), {}, {}, set(draft.once)

@@ -9,6 +9,7 @@ cdef class Storage:
     cdef public bint exported
     cdef public bint spare          # it is larger than the array in it, whose maker keeps notes behind
     cdef object owner
+    cdef readonly object device     # the GPU that it is on, None for the host
 
 cdef Storage new_storage(int64_t nbytes)
 cdef Storage foreign_storage(void* data, int64_t nbytes, object owner)

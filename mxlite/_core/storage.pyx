@@ -156,15 +156,17 @@ cdef Storage storage_on(int64_t nbytes, object context):
     cdef Storage s
     if context is CPU:          # the usual case
         return new_storage(nbytes)
-    memory = None
+    memory = device = None
     if context.device_typeid == GPU:
-        memory = gpu_backend().get_device(context.device_id).alloc(nbytes)
+        device = gpu_backend().get_device(context.device_id)
+        memory = device.alloc(nbytes)
     elif context.device_typeid == PINNED:
         memory = gpu_backend().pinned(nbytes)
     if memory is None:
         return new_storage(nbytes)
     s = foreign_storage(<void*><size_t>memory.ptr, nbytes, memory)
     s.exported = False          # nobody but mxlite writes there
+    s.device = device
     return s
 
 

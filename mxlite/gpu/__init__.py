@@ -15,6 +15,8 @@ from .._core.errors import MXNetError
 INSTALL = "`pip install mxlite[gpu]` and an NVIDIA driver for CUDA 13 (580 or later)"
 USE_CPU = "Use mx.cpu(), or mx.gpu() if mx.context.num_gpus() else mx.cpu()."
 CUPY_LEAST, DRIVER_LEAST = 14, 13000
+FORKED = ("cannot be used in a process forked from one that has used CUDA, there is no GPU for it: start workers by "
+          "multiprocessing's 'spawn'")
 INSUFFICIENT_DRIVER, NO_DEVICE = 35, 100        # cudaError_t
 
 
@@ -69,8 +71,7 @@ class Backend:
             there = ", ".join(f"gpu({i})" for i in range(self.count))
             raise MXNetError(f"gpu({index}) cannot be used, there is no GPU of that number: this machine has {there}")
         if os.getpid() != self.pid:
-            raise MXNetError(f"gpu({index}) cannot be used in a process forked from one that has used CUDA, there is "
-                             f"no GPU for it: start workers by multiprocessing's 'spawn'")
+            raise MXNetError(f"gpu({index}) {FORKED}")
 
     def device(self, index):
         """The :class:`~mxlite.gpu.device.Device` of that number, made on first use."""
@@ -105,6 +106,17 @@ def _no_cupy(error):
 
 _backend = None
 _lock = threading.Lock()
+
+
+def _after_fork():
+    """CUDA does not work in a forked child, so its devices say so."""
+    if _backend is not None:
+        for device in _backend.devices.values():
+            device.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def look():

@@ -7,6 +7,7 @@ another one, such as CuPy's current stream.
 import ctypes
 import threading
 
+from .._core.errors import MXNetError
 from .arena import view_at
 from .cuda import Kernel, Kernels
 from .graph import Capture
@@ -91,6 +92,20 @@ class Inside(threading.local):
         self.own.__exit__(*exc)
 
 
+class Forked:
+    """What `Device.use` gives in a forked child."""
+
+    def __init__(self, index):
+        self.index = index
+
+    def __enter__(self):
+        from . import FORKED
+        raise MXNetError(f"gpu({self.index}) {FORKED}")
+
+    def __exit__(self, *exc):
+        pass
+
+
 class Device:
     """GPU number `index` under `xp`, which is CuPy."""
 
@@ -112,8 +127,12 @@ class Device:
         return f"Device({self.index}, {self.name!r}, {self.arch})"
 
     def use(self):
-        """This device and its stream are CuPy's current ones inside."""
+        """This device and its stream are CuPy's current ones inside. MXNetError in a forked child."""
         return self._inside
+
+    def forked(self):
+        """This process is a child of the one that the device was made in."""
+        self._inside = Forked(self.index)
 
     # -- memory -----------------------------------------------------------------------------------------------------
 
@@ -200,7 +219,8 @@ class Device:
 
     def synchronize(self):
         """Wait until the device has done what it was asked for. Raises what a program met on the way."""
-        self.stream.synchronize()
+        with self.use():
+            self.stream.synchronize()
         self.raise_failures()
 
     def raise_failures(self):

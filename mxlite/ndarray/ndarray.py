@@ -248,7 +248,7 @@ class NDArray(NDArrayBase):
         """Wait until what was asked for on this array's GPU is done, and raise what went wrong there. On the CPU every
         call has finished when it returns."""
         if self.context.device_typeid == GPU:
-            gpu_backend().get_device(self.context.device_id).synchronize()
+            self.storage.device.synchronize()
 
     wait_to_write = wait_to_read
 

@@ -18,14 +18,10 @@ from .._core.ndarray import NDArrayBase
 GPU = 2                         # device type of contexts
 DEFAULT_STREAM = 1              # CUDA's, as DLPack and CuPy write it; 0 would be ambiguous
 
-def device_of(x):
-    return gpu_backend().get_device(x.context.device_id)
-
-
 @contextmanager
 def viewed(*arrays):
     """CuPy's arrays over the memory of `arrays`, on mxlite's stream inside."""
-    device = device_of(arrays[0])
+    device = arrays[0].storage.device
     with device.use():
         yield [device.view(a.address, a.shape, a.dtype_name, a.storage) for a in arrays]
 
@@ -76,7 +72,7 @@ def get(x, key):
         if together:
             return x.part(start, shape)
     with viewed(x) as (view,):
-        at = key if is_basic(key) else integers(device_of(x).xp, x, key)
+        at = key if is_basic(key) else integers(x.storage.device.xp, x, key)
         part = view[at]
         new = _nd.empty(part.shape or (1,) * bool(x.ndim), x.dtype_name, x.context)
         if new.size:
@@ -87,7 +83,7 @@ def get(x, key):
 
 def set(x, key, value):
     """Write `value` (a NumPy array of numbers in `x`'s dtype, or an NDArray) into the elements that `key` selects."""
-    device = device_of(x)
+    device = x.storage.device
     if isinstance(value, NDArrayBase):
         if value.context is not x.context:
             value = value.as_in_context(x.context)
@@ -125,7 +121,7 @@ def hand_over(x, stream):
         return
     if stream is not None and (isinstance(stream, bool) or not isinstance(stream, int) or stream <= 0):
         raise BufferError(f"stream must be -1, None or the number of a CUDA stream, got {stream!r}")
-    device_of(x).before_number(DEFAULT_STREAM if stream is None else stream)
+    x.storage.device.before_number(DEFAULT_STREAM if stream is None else stream)
 
 
 def cuda_interface(x):
@@ -137,7 +133,7 @@ def cuda_interface(x):
         raise AttributeError("bfloat16 has no type in __cuda_array_interface__; DLPack has")
     x.storage.exported = True
     return {"shape": x.shape, "typestr": np.dtype(NUMPY[x.dtype_name]).str, "data": (x.address, False),
-            "strides": None, "stream": device_of(x).stream.ptr, "version": 3}
+            "strides": None, "stream": x.storage.device.stream.ptr, "version": 3}
 
 
 def receive(context):

@@ -1,4 +1,5 @@
 """Arrays on a GPU that is made up: what NDArrays can do there, against the same on the CPU."""
+import os
 import pickle
 
 import numpy as np
@@ -117,6 +118,29 @@ def test_pickles_and_files(gpus, tmp_path):
     back = mx.nd.load(str(tmp_path / "x"))["x"]
     assert back.context == mx.cpu()
     np.testing.assert_array_equal(back.asnumpy(), x0.asnumpy())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
+def test_a_forked_child_is_told(gpus):
+    x = mx.nd.ones((3,), ctx=mx.gpu(0))
+    x + 1
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        told = []
+        for use in (lambda: x + 1, x.asnumpy, lambda: x.copy(), lambda: mx.nd.ones((3,), ctx=mx.gpu(0)),
+                    mx.nd.ones((3,)).asnumpy):
+            try:
+                use()
+                told.append("fine")
+            except mx.MXNetError as e:
+                told.append("told" if "forked" in str(e) else str(e))
+        os.write(writing, " ".join(told).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reading, 1000).decode() == "told told told told fine"
+    os.close(reading)
+    os.close(writing)
 
 
 # -- indexing -----------------------------------------------------------------------------------------------------

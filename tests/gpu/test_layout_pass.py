@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import mxlite as mx
 import mxlite.gpu
+from mxlite.contrib import amp
 from mxlite.gpu import Backend, _libs, dnn, lt
 
 from . import shim
@@ -293,6 +294,25 @@ def test_half_precision(gpu, mode):
     assert ("BatchNorm + elemwise_add + Activation" if mode == "train" else
             "Convolution + BatchNorm + elemwise_add + Activation") in names
     assert not [r for r in rows(exe, mode) if (r[3] or "").startswith("reference") and r[0] != "BatchNorm into weights"]
+
+
+def test_mixed_precision_casts_turns_and_folds_weights_once(gpu):
+    """At inference; and again when somebody writes into one. The data is cast and moved every time."""
+    net, shapes = amp.convert_symbol(resnet(), target_dtype="float16"), {**IMAGE, "softmax_label": (2,)}
+    exe, ref = (bound(net, ctx, shapes) for ctx in (gpu, mx.cpu()))
+    for k in range(3):
+        for e in (exe, ref):
+            value = np.random.default_rng(k).normal(size=(16, 16, 3, 3)).astype("float32") / 12
+            e.arg_dict["b1_weight"].copy_from(mx.nd.array(value))
+        for a, b in zip(results(exe, False), results(ref, False)):
+            np.testing.assert_allclose(a, b, rtol=2e-2, atol=5e-3)
+    moved = transposed(exe, "infer")
+    assert [n for n in moved if not n.endswith("(once)")] == ["data_amp_cast_float16_last"] and len(moved) == 6
+    kinds = [r[0] for r in rows(exe, "infer")]
+    assert "BatchNorm" not in " ".join(k for k in kinds if not k.startswith(("Convolution", "BatchNorm into")))
+    lowered = exe._bound.program((False, None))
+    names = [lowered.draft.nodes[row].op.name for row in lowered.program.rows[lowered.program.once:]]
+    assert names.count("amp_cast") == 2, "the data's and the last layer's result's"
 
 
 def test_a_lone_convolution_of_users_arrays_is_not_worth_it(gpu):
