@@ -77,6 +77,17 @@ def test_devices_do_not_mix(gpus):
         mx.nd.empty((1 << 40,), ctx=mx.gpu(0))
 
 
+@pytest.mark.parametrize("a, b", [(mx.gpu(0), mx.gpu(1)), (mx.cpu(0), mx.gpu(1)), (mx.gpu(0), mx.cpu(0))])
+def test_a_graph_over_several_devices_is_refused_when_it_is_bound(gpus, a, b):
+    net = mx.sym.relu(mx.sym.exp(mx.sym.Variable("x", attr={"ctx_group": "a"}), attr={"ctx_group": "a"}),
+                      attr={"ctx_group": "b"})
+    with pytest.raises(mx.MXNetError, match="cannot spread a graph over .*Module"):
+        net.bind(mx.gpu(0), {"x": mx.nd.ones((2,), ctx=a)}, group2ctx={"a": a, "b": b})
+    everywhere = {"a": mx.gpu(0), "b": mx.gpu(0)}
+    exe = net.bind(mx.gpu(0), {"x": mx.nd.ones((2,), ctx=mx.gpu(0))}, group2ctx=everywhere)
+    assert exe.forward()[0].context == mx.gpu(0)
+
+
 def test_copies(gpus):
     x, x0 = both(np.arange(6).reshape(2, 3))
     for dtype in ("float16", "bfloat16", "float64", "int32", "uint8"):
