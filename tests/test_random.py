@@ -180,6 +180,16 @@ def test_shapes_dtypes_and_out(name):
     assert sym.infer_shape(p0=(2,))[1] == [(2, 3)]
 
 
+def test_the_device_of_a_draw():
+    for _ in range(2):                      # the second time by a plan that was kept
+        assert mx.nd.random_normal(shape=(2,)).context == mx.cpu(0)
+        with mx.cpu(1):
+            assert mx.nd.random_normal(shape=(2,)).context == mx.cpu(1)
+            assert mx.nd.random_normal(shape=(2,), ctx=mx.cpu(2)).context == mx.cpu(2)
+        out = mx.nd.zeros((2,), ctx=mx.cpu(1))
+        assert mx.random.normal(out=out, ctx=mx.cpu(2)) is out and out.asnumpy().all()      # as MXNet: out decides
+
+
 def test_uniform_stays_below_its_end():
     for dtype, n in (("float16", 1 << 15), ("float32", 1 << 17)):
         low, high = np.array([0.0], dtype), np.array([1.0], dtype)

@@ -65,6 +65,7 @@ class Bound:
         if groups:
             arrays = {n: a.context for n, a in zip(arg_nodes + aux_nodes, args + aux)}
             self.entries, self.home = place(self.entries, groups, context, arrays)
+            self._device()          # contexts that no program spans are refused here, not by the first forward
         self.arena = Arena() if share is None else share.arena
         self.programs = {}          # (mode, epoch of the options) -> Lowered
         self.monitored = {}         # (is_train, epoch of the options) -> (Lowered, array by entry)

@@ -1,4 +1,4 @@
-"""Device memory as arrays: views of an address, of any strides; and regions in which many arrays lie side by side."""
+"""Device memory as arrays: views of an address, of any strides."""
 from math import prod
 
 from .._core.dtypes import ITEMSIZE
@@ -38,30 +38,3 @@ def view_at(xp, address, shape, dtype, owner, strides=None, index=0):
     memory = xp.cuda.UnownedMemory(address, span * size, owner, index)
     pointer = xp.cuda.MemoryPointer(memory, 0)
     return xp.ndarray(shape, ARRAY_DTYPE.get(dtype, dtype), pointer, tuple(s * size for s in steps))
-
-
-class Region:
-    """One allocation in which arrays are laid side by side, each aligned to 256 bytes: parameters, gradients or states
-    of an optimizer, so that one kernel, one copy or one sum over devices does them all."""
-
-    def __init__(self, device, parts):
-        """`parts`: (name, shape, dtype), or with strides in elements as a fourth."""
-        self.device, self.parts, end = device, {}, 0
-        for name, shape, dtype, *strides in parts:
-            if name in self.parts:
-                raise ValueError(f"a region has {name!r} twice")
-            self.parts[name] = (end, tuple(shape), dtype, tuple(strides[0]) if strides and strides[0] else None)
-            end = align(end + prod(shape) * ITEMSIZE[dtype])
-        self.nbytes = end
-        self.memory = device.alloc(max(end, ALIGN))
-
-    def address(self, name):
-        return self.memory.ptr + self.parts[name][0]
-
-    def view(self, name):
-        _, shape, dtype, strides = self.parts[name]
-        return view_at(self.device.xp, self.address(name), shape, dtype, self.memory, strides, self.device.index)
-
-    def zero(self):
-        """All bytes 0, in stream order."""
-        self.device.fill(self.memory.ptr, 0, self.nbytes)

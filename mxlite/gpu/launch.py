@@ -9,10 +9,9 @@ from functools import cache
 from importlib import import_module
 from math import prod
 
-ITEMSIZE = {"float32": 4, "float64": 8, "float16": 2, "bfloat16": 2, "uint8": 1, "int8": 1, "bool": 1, "int32": 4,
-            "int64": 8}
+from .._core.dtypes import ITEMSIZE
+
 FLOATS = ("float32", "float64", "float16", "bfloat16")
-WARP = 32
 GRID_MOST = 2 ** 31 - 1
 
 

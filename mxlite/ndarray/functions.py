@@ -1,7 +1,7 @@
 """``nd.op`` for every record, made on first use from the registry."""
 import sys
 
-from .._core.context import as_context
+from .._core.context import as_context, current_context
 from .._core.invoke import OpFunction
 from .._core.ndarray import NDArrayBase
 from ..calls import all_inputs, signature, split_call, unknown_argument
@@ -21,7 +21,8 @@ def get(name):
 
 def split(record, args, kwargs):
     """Arguments of a call -> (input arrays in order, parameter values, context or None, ``out``). Takes what is no
-    parameter out of `kwargs`."""
+    parameter out of `kwargs`. Where arrays are made of nothing they come to ``out``'s device, else to `ctx`, else to
+    the current context; never None, so that plans of different devices are kept apart."""
     after = {"out": kwargs.pop("out", None), "name": kwargs.pop("name", None)}
     ctx = kwargs.get("ctx")
     if ctx is not None and ctx != "":
@@ -50,7 +51,11 @@ def split(record, args, kwargs):
             inputs = [placed[k] for k in order if placed.get(k) is not None]
     if record.variadic and "num_args" in record.params:
         values["num_args"] = len(inputs)
-    return inputs, values, ctx, after["out"]
+    out = after["out"]
+    if not inputs:
+        first = out[0] if isinstance(out, (list, tuple)) and out else out
+        ctx = first.context if _is_array(first) else ctx or current_context()
+    return inputs, values, ctx, out
 
 
 def _is_array(v):

@@ -26,6 +26,7 @@ field                 says
                       where ``train_aware`` and ``rng=`` where ``random``; writes auxiliary states in place
 ``cpu``               name of the C kernel, ``"family.kernel"``; may be a function of the parameters (None: ``ref``)
 ``cpu_dtypes``        dtypes the kernel covers (of its first input); other dtypes run ``ref``
+``gpu``               the same on a GPU, where that is not the name in ``cpu`` (mxlite/gpu/families has the rules)
 ``launch``            ``(p, ins, outs) -> dict``: named C arguments from shapes, computed once a bind
 ``dynamic``           float parameters that the kernel reads from ``call.scalars``: they change no shape and are
                       not part of an imperative call's cache key

@@ -5,6 +5,7 @@ import sys
 import pytest
 
 import mxlite.gpu
+import mxlite.ndarray  # noqa: F401  arrays made from here on are of its class
 from mxlite.gpu import Backend, _libs, lt
 
 from .fake import Cupy

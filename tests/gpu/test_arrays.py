@@ -78,6 +78,17 @@ def test_devices_do_not_mix(gpus):
         mx.nd.empty((1 << 40,), ctx=mx.gpu(0))
 
 
+@pytest.mark.parametrize("a, b", [(mx.gpu(0), mx.gpu(1)), (mx.cpu(0), mx.gpu(1)), (mx.gpu(0), mx.cpu(0))])
+def test_a_graph_over_several_devices_is_refused_when_it_is_bound(gpus, a, b):
+    net = mx.sym.relu(mx.sym.exp(mx.sym.Variable("x", attr={"ctx_group": "a"}), attr={"ctx_group": "a"}),
+                      attr={"ctx_group": "b"})
+    with pytest.raises(mx.MXNetError, match="cannot spread a graph over .*Module"):
+        net.bind(mx.gpu(0), {"x": mx.nd.ones((2,), ctx=a)}, group2ctx={"a": a, "b": b})
+    everywhere = {"a": mx.gpu(0), "b": mx.gpu(0)}
+    exe = net.bind(mx.gpu(0), {"x": mx.nd.ones((2,), ctx=mx.gpu(0))}, group2ctx=everywhere)
+    assert exe.forward()[0].context == mx.gpu(0)
+
+
 def test_copies(gpus):
     x, x0 = both(np.arange(6).reshape(2, 3))
     for dtype in ("float16", "bfloat16", "float64", "int32", "uint8"):
@@ -349,3 +360,19 @@ def test_cuda_array_interface(gpus):
     assert shown["stream"] == gpus.streams[0].ptr and shown["version"] == 3
     assert not hasattr(mx.nd.zeros((2,)), "__cuda_array_interface__")
     assert not hasattr(x.astype("bfloat16"), "__cuda_array_interface__")
+
+
+def test_arrays_made_of_nothing_lie_where_out_or_the_context_says(gpus):
+    makers = [lambda **words: mx.nd.random.normal(shape=(2,), **words),
+              lambda **words: mx.nd.random_uniform(shape=(2,), **words),
+              lambda **words: mx.nd._internal._zeros(shape=(2,), **words)]
+    for make in makers:
+        assert make().context == mx.cpu()           # the plan of that call is another device's
+        with mx.gpu(1):
+            assert make().context == mx.gpu(1)
+            assert make(ctx=mx.gpu(0)).context == mx.gpu(0)
+        out = mx.nd.full((2,), 7, ctx=mx.gpu(0))
+        assert make(out=out) is out and (out != 7).asnumpy().all()
+    weight = mx.nd.empty((3, 4), ctx=mx.gpu(1))
+    mx.init.Xavier()(mx.init.InitDesc("fc_weight"), weight)
+    assert weight.context == mx.gpu(1) and 0 < abs(weight).asnumpy().max() < 1

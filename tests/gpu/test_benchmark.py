@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+import mxlite as mx
+
 from . import shim
 
 FOLDER = pathlib.Path(__file__).parents[2] / "benchmarks"
@@ -63,6 +65,12 @@ def test_pytorch_runs_the_same_networks(tmp_path, monkeypatch):
 def test_what_is_asked_wrongly(tmp_path):
     assert "no library is called" in run(tmp_path, "--only", "theano", expect=2)[1]
     assert "no row matches" in run(tmp_path, "--match", "nothing", expect=2)[1]
+
+
+@pytest.mark.skipif(mx.context.num_gpus() > 0, reason="there is a GPU")
+def test_without_a_gpu_it_says_so_and_writes_nothing(tmp_path):
+    result, text = run(tmp_path, "--device", "gpu", expect=1)
+    assert result is None and "gpu(0) cannot be used, there is no GPU" in text and "Traceback" not in text
 
 
 def found(name, **samples):

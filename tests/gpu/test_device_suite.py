@@ -1,5 +1,6 @@
 """tests/gpu_device itself: its file of results, its report, and that it notices what is wrong."""
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -31,6 +32,16 @@ def test_one_file_of_results(tmp_path):
     shown = subprocess.run([sys.executable, "tests/gpu_device/report.py", str(path)], cwd=REPOSITORY,
                            capture_output=True, text=True, timeout=60)
     assert shown.returncode == 0 and "2 passed, 1 skipped" in shown.stdout
+
+
+@pytest.mark.skipif(mx.context.num_gpus() > 0, reason="there is a GPU")
+@pytest.mark.parametrize("what, status, said", [
+    ("tests", 1, "gpu(0) cannot be used, there is no GPU"), ("test", 2, "none of all, tests, benchmarks, build")])
+def test_the_command_says_why_it_runs_nothing(tmp_path, what, status, said):
+    done = subprocess.run(["sh", "tests/gpu_device/run.sh", str(tmp_path), what], cwd=REPOSITORY, capture_output=True,
+                          text=True, timeout=60, env={**os.environ, "PYTHON": sys.executable})
+    assert done.returncode == status and said in done.stderr and "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_report_tells_what_failed(tmp_path, capsys):

@@ -13,6 +13,10 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 out=${1:?where to: sh tests/gpu_device/run.sh OUT [all|tests|benchmarks|build]}
 what=${2:-all}
+case $what in
+    all|tests|benchmarks|build) ;;
+    *) echo "run.sh: $what is none of all, tests, benchmarks, build" >&2; exit 2 ;;
+esac
 python=${PYTHON:-python3}
 mkdir -p "$out" && out=$(cd "$out" && pwd) || exit 1
 export PYTHONPATH="$PWD" PYTHONUNBUFFERED=1
@@ -23,7 +27,7 @@ if ! "$python" -c 'import mxlite._core.executor' 2> /dev/null; then
     "$python" setup.py build_ext --inplace > "$out/build.log" 2>&1 || { tail -40 "$out/build.log"; exit 1; }
     echo "built in $(($(date +%s) - began)) s"
 fi
-"$python" -c 'import mxlite.gpu; mxlite.gpu.check(0)' || exit 1
+why=$("$python" -c 'import mxlite.gpu; mxlite.gpu.check(0)' 2>&1) || { echo "$why" | tail -1 >&2; exit 1; }
 
 if [ "$what" = all ] || [ "$what" = tests ]; then
     # NVRTC compiles one text at a time in a process: several processes share the cache of compiled kernels.
