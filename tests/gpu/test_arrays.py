@@ -325,3 +325,21 @@ def test_cuda_array_interface(gpus):
     assert shown["stream"] == gpus.streams[0].ptr and shown["version"] == 3
     assert not hasattr(mx.nd.zeros((2,)), "__cuda_array_interface__")
     assert not hasattr(x.astype("bfloat16"), "__cuda_array_interface__")
+
+
+@pytest.mark.parametrize("dtype", ["int64", "int32", "int8", "uint8", "bool"])
+def test_rows_of_integers_add_up_where_indices_repeat(gpus, dtype):
+    rows = np.array([[100, 1], [60, 0], [7, 0], [120, 1]]).astype(dtype)
+    got, want = ([mx.nd._internal._backward_take(mx.nd.array(rows, ctx=ctx, dtype=dtype),
+                                                 mx.nd.array([2, 0, 2, 2], ctx=ctx), shape=(4, 2), axis=0)]
+                 for ctx in (mx.gpu(0), mx.cpu()))
+    same(got[0], want[0])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int64", "uint8"])
+def test_of_values_for_one_place_the_last_stays(gpus, dtype):
+    def run(ctx):
+        x = mx.nd.zeros((5, 2), ctx=ctx, dtype=dtype)
+        values = mx.nd.array(np.arange(8).reshape(4, 2), ctx=ctx, dtype=dtype)
+        return mx.nd._internal._scatter_set_nd(x, values, mx.nd.array([[3, 1, 3, 1]], ctx=ctx), shape=(5, 2))
+    same(run(mx.gpu(0)), run(mx.cpu()))
