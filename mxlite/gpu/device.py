@@ -243,6 +243,11 @@ class Device:
         with self.use():
             self.before(self.xp.cuda.ExternalStream(stream))
 
+    def after_number(self, stream):
+        """`after`, likewise."""
+        with self.use():
+            self.after(self.xp.cuda.ExternalStream(stream))
+
     def synchronize(self):
         """Wait until the device has done what it was asked for. Raises what a program met on the way."""
         with self.use():

@@ -1,5 +1,5 @@
-"""Additions and choices at indices that repeat, in what NumPy's and CuPy's ``ufunc.at`` have in common: CuPy has none of
-int64 and of integers below 32 bits."""
+"""Additions and choices at indices that repeat, in what ``ufunc.at`` of NumPy and of CuPy have in common: CuPy has none
+of int64 and of integers below 32 bits."""
 
 
 def add_at(xp, out, at, values):

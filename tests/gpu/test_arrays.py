@@ -318,6 +318,21 @@ def test_dlpack(gpus):
         z.__dlpack__(dl_device=(1, 0))
 
 
+def test_memory_that_goes_back_is_put_in_order_with_the_default_stream(gpus):
+    x = mx.nd.zeros((4,), ctx=mx.gpu(1))
+    own = gpus.streams[1].ptr
+    since = len(gpus.log)
+    capsule = x.__dlpack__(stream=-1)
+    y = mx.nd.from_dlpack(capsule)              # what is in a bare capsule was written there, as far as anybody knows
+    assert gpus.log[since:] == [("record", 1), ("wait_event", own, 1)]
+    since = len(gpus.log)
+    del y                                       # its reader is waited for by the lender, both ways round
+    assert gpus.log[since:] == [("record", own), ("wait_event", 1, own), ("record", 1), ("wait_event", own, 1)]
+    since = len(gpus.log)
+    x.__dlpack__(stream=-1)                     # nobody took it
+    assert not gpus.log[since:]
+
+
 def test_cuda_array_interface(gpus):
     x = mx.nd.zeros((2, 3), ctx=mx.gpu(0), dtype="float16")
     shown = x.__cuda_array_interface__

@@ -13,7 +13,7 @@ pytestmark = shim.needs_cxx
 def bound(value):
     exe = mx.sym.FullyConnected(mx.sym.exp(mx.sym.Variable("x")), num_hidden=3, name="fc").simple_bind(
         mx.gpu(0), grad_req="null", x=(2, 4))
-    for name, array in exe.arg_dict.items():
+    for array in exe.arg_dict.values():
         array[:] = value
     return exe
 
