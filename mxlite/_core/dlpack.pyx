@@ -5,6 +5,7 @@ An exported capsule owns a reference to the array's storage, given back by the d
 done with it, or by the capsule itself where nobody took it. An imported tensor is a storage whose owner calls the
 lender's deleter. A capsule is taken once: taking it changes its name.
 """
+import sys
 from cpython.pycapsule cimport (PyCapsule_GetName, PyCapsule_GetPointer, PyCapsule_IsValid, PyCapsule_New,
                                 PyCapsule_SetName)
 from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
@@ -64,6 +65,7 @@ cdef enum:
     ON_CPU = 1
     ON_CUDA = 2
     ON_PINNED = 3               # host memory that a GPU can reach
+    DEFAULT_STREAM = 1          # CUDA's, by its number
     READ_ONLY = 1
     IS_COPIED = 2
 cdef const char* PLAIN = "dltensor"
@@ -82,9 +84,27 @@ ctypedef struct Lent:
     mxl_dl_versioned versioned
     int64_t dims[16]
     PyObject* storage
+    int gpu                     # which one the memory is on, -1 for the host
+
+
+cdef void put_in_order(int gpu, bint lent) noexcept:
+    """Memory of a GPU goes back to its owner, who may write it at once: the owner's stream waits for that of whoever
+    had it. Nobody says which one that was of `lent` memory, nor where borrowed memory is used next: it is taken to be
+    CUDA's default stream, as in PyTorch and CuPy."""
+    try:
+        if not sys.is_finalizing():
+            device = gpu_backend().get_device(gpu)
+            if lent:
+                device.after_number(DEFAULT_STREAM)
+            else:
+                device.before_number(DEFAULT_STREAM)
+    except Exception:           # a process that ends, or a fork of one: nothing is written any more
+        pass
 
 
 cdef void give_back(Lent* lent) noexcept with gil:
+    if lent.gpu >= 0:
+        put_in_order(lent.gpu, True)
     Py_DECREF(<object>lent.storage)
     free(lent)
 
@@ -102,10 +122,15 @@ cdef void delete_versioned(mxl_dl_versioned* m) noexcept nogil:
 
 cdef void drop_capsule(object capsule) noexcept:
     """A capsule that nobody took: its name is still what it was made with."""
+    cdef Lent* lent
     if PyCapsule_IsValid(capsule, PLAIN):
-        give_back(<Lent*>(<mxl_dl_managed*>PyCapsule_GetPointer(capsule, PLAIN)).context)
+        lent = <Lent*>(<mxl_dl_managed*>PyCapsule_GetPointer(capsule, PLAIN)).context
     elif PyCapsule_IsValid(capsule, VERSIONED):
-        give_back(<Lent*>(<mxl_dl_versioned*>PyCapsule_GetPointer(capsule, VERSIONED)).context)
+        lent = <Lent*>(<mxl_dl_versioned*>PyCapsule_GetPointer(capsule, VERSIONED)).context
+    else:
+        return
+    lent.gpu = -1               # and so nobody else had the memory
+    give_back(lent)
 
 
 def export(NDArrayBase a, bint versioned=False, bint copied=False):
@@ -118,9 +143,9 @@ def export(NDArrayBase a, bint versioned=False, bint copied=False):
         raise MemoryError("no memory for a DLPack capsule")
     t = &lent.versioned.t if versioned else &lent.plain.t
     t.data, t.ndim, t.byte_offset = a.t.data, a.t.ndim, 0
-    t.device.device_type, t.device.device_id = ON_CPU, 0
+    t.device.device_type, t.device.device_id, lent.gpu = ON_CPU, 0, -1
     if a.context.device_typeid == 2:
-        t.device.device_type, t.device.device_id = ON_CUDA, a.context.device_id
+        t.device.device_type, t.device.device_id, lent.gpu = ON_CUDA, a.context.device_id, a.context.device_id
     code, bits = CODES[a.dtype_name]
     t.dtype.code, t.dtype.bits, t.dtype.lanes = code, bits, 1
     t.shape, t.strides = lent.dims, lent.dims + 8
@@ -147,8 +172,11 @@ cdef class Borrowed:
     """Owner of a tensor that another library lent; says when it is no longer needed."""
     cdef mxl_dl_managed* plain
     cdef mxl_dl_versioned* versioned
+    cdef int gpu                # which one plus 1, 0 for the host
 
     def __dealloc__(self):
+        if self.gpu and (self.plain != NULL or self.versioned != NULL):
+            put_in_order(self.gpu - 1, False)
         if self.plain != NULL and self.plain.deleter != NULL:
             self.plain.deleter(self.plain)
         if self.versioned != NULL and self.versioned.deleter != NULL:
@@ -223,4 +251,5 @@ def take(capsule):
     array = array_at(data, storage, shape, _dtypes.FLAG[kind], context)
     PyCapsule_SetName(capsule, USED_PLAIN if versioned == NULL else USED_VERSIONED)
     owner.plain, owner.versioned = plain, versioned
+    owner.gpu = t.device.device_id + 1 if t.device.device_type == ON_CUDA else 0
     return array

@@ -6,6 +6,7 @@ another one, such as CuPy's current stream.
 """
 import ctypes
 import threading
+from contextlib import contextmanager
 
 from .._core.errors import MXNetError
 from .arena import view_at
@@ -75,14 +76,51 @@ class Staging:
                 finish()
 
 
+class Gate:
+    """Counts the threads that give a device work. While one of them records a graph the others wait before the gate:
+    what they start on the stream would be recorded with the rest and not be done."""
+
+    def __init__(self):
+        self.changed, self.inside, self.recording = threading.Condition(), 0, False
+
+    def enter(self):
+        with self.changed:
+            while self.recording:
+                self.changed.wait()
+            self.inside += 1
+
+    def leave(self):
+        with self.changed:
+            self.inside -= 1
+
+    @contextmanager
+    def record(self):
+        """For a thread that is inside: whether it is alone there, and so may record. It does not wait for others: one
+        of them may be waiting for it."""
+        with self.changed:
+            alone = self.inside == 1 and not self.recording
+            self.recording = self.recording or alone
+        try:
+            yield alone
+        finally:
+            if alone:
+                with self.changed:
+                    self.recording = False
+                    self.changed.notify_all()
+
+
 class Inside(threading.local):
     """What `Device.use` gives. CuPy's Device remembers which one was the current one before: each thread has its
     own."""
 
     def __init__(self, device):
         self.device, self.own, self.stream = device, device.xp.cuda.Device(device.index), device.stream
+        self.gate, self.depth = device.gate, 0
 
     def __enter__(self):
+        if not self.depth:
+            self.gate.enter()
+        self.depth += 1
         self.own.__enter__()
         self.stream.__enter__()
         return self.device
@@ -90,6 +128,9 @@ class Inside(threading.local):
     def __exit__(self, *exc):
         self.stream.__exit__(*exc)
         self.own.__exit__(*exc)
+        self.depth -= 1
+        if not self.depth:
+            self.gate.leave()
 
 
 class Forked:
@@ -113,6 +154,7 @@ class Device:
         self.index, self.xp = index, xp
         with xp.cuda.Device(index) as own:
             self.stream = xp.cuda.Stream(non_blocking=True)
+            self.gate = Gate()
             self._inside = Inside(self)
             capability = str(own.compute_capability)
             self.name = _name(xp, index)
@@ -176,13 +218,15 @@ class Device:
         """Write a few bytes: pageable memory of that size, CUDA copies away before the call returns."""
         runtime = self.xp.cuda.runtime
         keep = ctypes.create_string_buffer(data, len(data))
-        runtime.memcpyAsync(target, ctypes.addressof(keep), len(data), runtime.memcpyHostToDevice, self.stream.ptr)
+        with self.use():
+            runtime.memcpyAsync(target, ctypes.addressof(keep), len(data), runtime.memcpyHostToDevice, self.stream.ptr)
 
     def copy(self, target, source, nbytes):
         """Within this device, in stream order."""
         if nbytes:
             runtime = self.xp.cuda.runtime
-            runtime.memcpyAsync(target, source, nbytes, runtime.memcpyDeviceToDevice, self.stream.ptr)
+            with self.use():
+                runtime.memcpyAsync(target, source, nbytes, runtime.memcpyDeviceToDevice, self.stream.ptr)
 
     def copy_from(self, other, target, source, nbytes):
         """From memory of the device `other`, behind what that one was asked for until now. `other` then waits for the
@@ -203,7 +247,8 @@ class Device:
         with (owner or self).use():
             event = self.xp.cuda.Event(disable_timing=True)
             event.record(stream)
-        self.stream.wait_event(event)
+        with self.use():
+            self.stream.wait_event(event)
 
     def before(self, stream):
         """What comes next on `stream` waits for what this device was given so far."""
@@ -216,6 +261,11 @@ class Device:
         """`before`, for a stream of somebody else's by its number."""
         with self.use():
             self.before(self.xp.cuda.ExternalStream(stream))
+
+    def after_number(self, stream):
+        """`after`, likewise."""
+        with self.use():
+            self.after(self.xp.cuda.ExternalStream(stream))
 
     def synchronize(self):
         """Wait until the device has done what it was asked for. Raises what a program met on the way."""

@@ -7,6 +7,7 @@ put back what it wrote. References are Python: they run between two graphs, on t
 """
 import ctypes
 import struct
+import sys
 import weakref
 
 from .._core import rng as _rng
@@ -53,11 +54,11 @@ class Errors:
     def __init__(self, device, steps):
         """`steps`: numbers of the steps that have a word."""
         self.device, self.steps, self.nbytes = device, steps, 4 * len(steps)
+        self.sent, self.seen = 0, 0             # runs
         self.words = device.alloc(self.nbytes)
         device.fill(self.words.ptr, 0, self.nbytes)
         self.host = device.xp.cuda.alloc_pinned_memory(self.nbytes * RUNS_AHEAD)
         self.events = [device.xp.cuda.Event(disable_timing=True) for _ in range(RUNS_AHEAD)]
-        self.sent, self.seen = 0, 0             # runs
 
     def send(self):
         """To be called after each run, with less than RUNS_AHEAD runs not seen."""
@@ -66,6 +67,11 @@ class Errors:
                             self.device.stream.ptr)
         self.events[k].record(self.device.stream)
         self.sent += 1
+
+    def __del__(self):
+        # What still comes to `host` must not meet its next owner.
+        if self.sent > self.seen and not sys.is_finalizing():
+            self.events[(self.sent - 1) % RUNS_AHEAD].synchronize()
 
     def take(self, wait):
         """Number of the first step that met one in a run not seen yet, or None. Looks at runs that are through, at all
@@ -138,8 +144,9 @@ class Program:
             self._plainly(self.steps[begin:end], begin)
             self.ranges[key] = None
             return
-        if self.ranges[key] is None:
-            self.ranges[key] = self._capture(begin, end)
+        if self.ranges[key] is None and not self._capture(begin, end):
+            self._plainly(self.steps[begin:end], begin)
+            return
         for at, piece in self.ranges[key]:
             if isinstance(piece, list):
                 self._plainly(piece, at)
@@ -157,7 +164,14 @@ class Program:
                     one.run(stream)
 
     def _capture(self, begin, end):
-        """[(first step, Capture or list of steps)] of a range whose steps have all run once."""
+        """Make the graphs of a range whose steps have all run once; False, and no graphs, while another thread gives
+        the device work."""
+        with self.device.gate.record() as alone:
+            self.ranges[begin, end] = self._pieces(begin, end) if alone else None
+        return alone
+
+    def _pieces(self, begin, end):
+        """[(first step, Capture or list of steps)] of a range."""
         pieces = []
         for first, last, captured in self.cuts(begin, end):
             steps = self.steps[first:last]
@@ -201,7 +215,7 @@ class Program:
             if self.errors is not None:
                 self.device.fill(self.errors.words.ptr, 0, self.errors.nbytes)
             self.device.stream.synchronize()        # before `saved` goes back to the pool
-            self.ranges[begin, end] = self._capture(begin, end)
+            self._capture(begin, end)
 
     def check(self, wait):
         """Raise for an index out of range that a run met; looks only at runs that are through unless `wait`."""

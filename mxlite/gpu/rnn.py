@@ -6,7 +6,7 @@ wants them on the host), clipped cells. cuDNN has its gates in MXNet's order; wh
 in another one, pieces are copied.
 """
 import threading
-from ctypes import byref, c_int, c_size_t, c_uint32, c_void_p
+from ctypes import byref, c_float, c_int, c_size_t, c_uint32, c_uint64, c_void_p
 
 from .._core.dtypes import ITEMSIZE
 from . import _libs
@@ -18,7 +18,7 @@ CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")         # cudnnRNNMode_t, and th
 GATES = (1, 1, 4, 3)
 DATA = {"float32": 0, "float64": 1, "float16": 2, "bfloat16": 9}        # cudnnDataType_t
 FLOAT = 0
-ALGO_STANDARD, DOUBLE_BIAS, LINEAR_INPUT, PADDED_IO = 0, 2, 0, 1
+ALGO_STANDARD, DOUBLE_BIAS, LINEAR_INPUT, NOT_PADDED = 0, 2, 0, 0       # what SEQ_MAJOR_PACKED is made for
 DEFAULT_MATH, TENSOR_OP_MATH, FMA_MATH = 0, 1, 3
 SEQ_MAJOR_PACKED = 1
 INFERENCE, TRAINING = 0, 1
@@ -87,7 +87,9 @@ class Layers:
         self.lib, self.made, self.a, self.dtype, self.size = lib, [], a, dtype, ITEMSIZE[dtype]
         t, n, h, kind = a["steps"], a["batch"], a["hidden"], DATA[dtype]
         r = a["projection"] or h
-        dropout = self._make("Dropout")
+        dropout = self._make("Dropout")         # none: that needs no states, but has to be said
+        check(lib.cudnnSetDropoutDescriptor(dropout, handle, c_float(0), c_void_p(), c_size_t(0), c_uint64(0)),
+              "SetDropoutDescriptor")
         self.rnn = self._make("RNN")
         if ITEMSIZE[dtype] == 2:
             precision, math = FLOAT, TENSOR_OP_MATH
@@ -97,7 +99,7 @@ class Layers:
         check(lib.cudnnSetRNNDescriptor_v8(
             self.rnn, c_int(ALGO_STANDARD), c_int(a["mode"]), c_int(DOUBLE_BIAS), c_int(a["directions"] - 1),
             c_int(LINEAR_INPUT), c_int(kind), c_int(precision), c_int(math), c_int(a["inputs"]), c_int(h), c_int(r),
-            c_int(a["layers"]), dropout, c_uint32(PADDED_IO)), "SetRNNDescriptor_v8")
+            c_int(a["layers"]), dropout, c_uint32(NOT_PADDED)), "SetRNNDescriptor_v8")
         self.x = self._sequence(kind, t, n, a["inputs"])
         self.y = self._sequence(kind, t, n, a["directions"] * r)
         self.h = self._tensor(kind, (a["layers"] * a["directions"], n, r))

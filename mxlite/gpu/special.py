@@ -6,5 +6,5 @@ def apply(name, x):
     """Function `name` of :mod:`mxlite.ops.special` of a CuPy array, in its dtype."""
     functions = import_module("cupyx.scipy.special")
     wide = x.astype("float64")
-    out = functions.polygamma(1, wide) if name == "trigamma" else getattr(functions, name)(wide)
+    out = functions.zeta(2.0, wide) if name == "trigamma" else getattr(functions, name)(wide)
     return out.astype(x.dtype)

@@ -3,7 +3,7 @@ from .._core import dlpack as _dlpack
 from .._core.context import Context, check_usable
 from .._core.errors import MXNetError
 from .ndarray import NDArray
-from .on_device import receive
+from .on_device import receive, written_before
 
 ON_THE_HOST = (1, 3)            # DLPack's device types for memory that the CPU reads: its own, and pinned
 ON_CUDA = 2
@@ -29,9 +29,11 @@ def from_dlpack(dlpack):
             capsule = dlpack.__dlpack__(max_version=(1, 0), **ordered)
         except TypeError:               # a library older than DLPack 1.0
             capsule = dlpack.__dlpack__(**ordered)
-    else:
-        capsule = dlpack
-    return _dlpack.take(capsule)
+        return _dlpack.take(capsule)
+    array = _dlpack.take(dlpack)
+    if array.context.device_type == "gpu":      # a bare capsule does not say where it was written
+        written_before(array)
+    return array
 
 
 def to_dlpack_for_read(data):

@@ -139,3 +139,8 @@ def cuda_interface(x):
 def receive(context):
     """The number of the stream that a lender of memory on `context` is to put in order with its own."""
     return gpu_backend().get_device(context.device_id).stream.ptr
+
+
+def written_before(x):
+    """Let `x`'s device wait for what CUDA's default stream was asked for."""
+    device_of(x).after_number(DEFAULT_STREAM)

@@ -1,5 +1,6 @@
 """Operators that return an array with a part of it replaced, and copies that MXNet keeps under names of their own."""
 from . import types as T
+from .at import last_at
 from .box import ALL, box, strides
 from .index import _flat, _nd_shapes, integers
 from .record import Op, Param, S, show, unify
@@ -107,8 +108,7 @@ class _scatter_set_nd(Op):
         m = index.shape[0]
         out = lhs.reshape((size(p.shape[:m]), size(p.shape[m:]))).copy()
         at = _flat(xp, p.shape, index)
-        last = xp.full(out.shape[0], -1)
-        xp.maximum.at(last, at, xp.arange(at.size))
+        last = last_at(xp, out.shape[0], at)
         out[last >= 0] = rhs.reshape(at.size, out.shape[1])[last[last >= 0]]
         return out.reshape(p.shape)
 

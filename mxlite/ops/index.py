@@ -1,6 +1,7 @@
 """Operators that look elements up by index. Indices may have any dtype; fractions are cut off towards zero, and a
 float that fits no int64 (NaN, infinities) counts as the smallest one, so it clips to 0."""
 from . import types as T
+from .at import add_at, last_at
 from .box import ALL
 from .record import Op, Param, S, show, unify
 from .rules import axis_of, size
@@ -104,7 +105,7 @@ class _backward_take(Op):
         at = inside(xp, index, p.shape[axis], p.mode).ravel()
         outer, inner = size(p.shape[:axis]), size(p.shape[axis + 1:])
         out = xp.zeros((p.shape[axis], outer, inner), dy.dtype)
-        xp.add.at(out, at, xp.moveaxis(dy.reshape(outer, at.size, inner), 1, 0))
+        out = add_at(xp, out, at, xp.moveaxis(dy.reshape(outer, at.size, inner), 1, 0))
         return xp.moveaxis(out, 0, 1).reshape(p.shape)
 
     def launch(p, ins, outs):
@@ -323,8 +324,7 @@ class scatter_nd(Op):
         m = index.shape[0]
         out = xp.zeros((size(p.shape[:m]), size(p.shape[m:])), x.dtype)
         at = _flat(xp, p.shape, index)
-        last = xp.full(out.shape[0], -1)
-        xp.maximum.at(last, at, xp.arange(at.size))
+        last = last_at(xp, out.shape[0], at)
         rows = x.reshape(at.size, out.shape[1])
         out[last >= 0] = rows[last[last >= 0]]
         return out.reshape(p.shape)
@@ -352,7 +352,7 @@ class _backward_gather_nd(Op):
         m = index.shape[0]
         out = xp.zeros((size(p.shape[:m]), size(p.shape[m:])), dy.dtype)
         at = _flat(xp, p.shape, index)
-        xp.add.at(out, at, dy.reshape(at.size, out.shape[1]))
+        out = add_at(xp, out, at, dy.reshape(at.size, out.shape[1]))
         return out.reshape(p.shape)
 
     def launch(p, ins, outs):

@@ -289,7 +289,7 @@ class _sample_unique_zipfian(Op):
                     if len(seen) == n:
                         break
                 plane += 1
-            numbers[r], counts[r] = list(seen), k
+            numbers[r], counts[r] = xp.asarray(list(seen), dtype="int64"), k
         return numbers, counts
 
 

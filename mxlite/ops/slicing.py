@@ -1,4 +1,6 @@
 """Operators that cut a box out of an array, and Pad, which puts one round it."""
+import numpy as np
+
 from . import types as T
 from .box import ALL, box, strides
 from .record import Op, Param, S, show, unify
@@ -219,8 +221,8 @@ class Pad(Op):
         w = p.pad_width
         if p.mode == "constant":
             x = x[tuple(slice(max(0, -w[2 * i]), d - max(0, -w[2 * i + 1])) for i, d in enumerate(x.shape))]
-            return xp.pad(x, [(max(0, w[2 * i]), max(0, w[2 * i + 1])) for i in range(x.ndim)],
-                          constant_values=xp.asarray(p.constant_value).astype(x.dtype))
+            value = np.asarray(p.constant_value).astype(x.dtype)        # on the host: CuPy's pad takes no other
+            return xp.pad(x, [(max(0, w[2 * i]), max(0, w[2 * i + 1])) for i in range(x.ndim)], constant_values=value)
         for i in range(x.ndim):
             if w[2 * i] or w[2 * i + 1]:
                 x = xp.take(x, xp.asarray(border(p.mode, x.shape[i], w[2 * i], w[2 * i + 1])), axis=i)

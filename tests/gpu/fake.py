@@ -65,6 +65,21 @@ def _ndarray(shape, dtype=float, memptr=None, strides=None):
     return np.ndarray(shape, dtype, buffer, 0, strides)
 
 
+class At:
+    """A function of NumPy whose ``at`` takes the dtypes that CuPy's takes."""
+
+    def __init__(self, ufunc, dtypes):
+        self.ufunc, self.dtypes = ufunc, dtypes
+
+    def __call__(self, *args, **words):
+        return self.ufunc(*args, **words)
+
+    def at(self, array, indices, values):
+        if np.asarray(values).dtype.name not in self.dtypes:
+            raise TypeError(f"scatter_{self.ufunc.__name__} only supports {', '.join(self.dtypes)} as data type")
+        self.ufunc.at(array, indices, values)
+
+
 class Graph:
     def __init__(self, xp, work):
         self.xp, self.work = xp, work
@@ -196,6 +211,8 @@ class Cupy:
         self.__name__, self.__version__, self.log, self.guarded = "fake", version, Log(), False
         self.streams, self.current, self.functions, self.capability = [], [], [], capability
         self.device_stack, self.allocated, self.live, self.ndarray = [0], 0, 0, _ndarray
+        scattered = "int32", "float32", "float64", "uint32", "uint64"
+        self.add, self.maximum = At(np.add, (*scattered, "float16")), At(np.maximum, scattered)
         self.clock = 0.0            # milliseconds: whoever pretends to take time moves it
         self.devices, self.driver, self.error = devices, driver, error
         note = self.note

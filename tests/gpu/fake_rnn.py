@@ -47,9 +47,15 @@ class FakeRnn:
         self.stream = value(stream)
         return 0
 
+    def cudnnSetDropoutDescriptor(self, made, handle, p, states, nbytes, seed):
+        assert (value(handle), value(p), value(states), value(nbytes)) == (55, 0, None, 0)
+        self.objects[value(made)] = "no dropout"
+        return 0
+
     def cudnnSetRNNDescriptor_v8(self, rnn, algo, cell, bias, direction, input_mode, kind, precision, math, inputs,
                                  hidden, projection, layers, dropout, flags):
-        assert (value(algo), value(bias), value(input_mode), value(flags)) == (0, 2, 0, 1)
+        assert (value(algo), value(bias), value(input_mode), value(flags)) == (0, 2, 0, 0)
+        assert self.objects[value(dropout)] == "no dropout"
         self.set = dict(kind=value(kind), precision=value(precision), math=value(math))
         d, p = 1 + value(direction), value(projection)
         self.p = RNN.parse(dict(state_size=value(hidden), num_layers=value(layers), bidirectional=d == 2,

@@ -353,6 +353,21 @@ def test_dlpack(gpus):
         z.__dlpack__(dl_device=(1, 0))
 
 
+def test_memory_that_goes_back_is_put_in_order_with_the_default_stream(gpus):
+    x = mx.nd.zeros((4,), ctx=mx.gpu(1))
+    own = gpus.streams[1].ptr
+    since = len(gpus.log)
+    capsule = x.__dlpack__(stream=-1)
+    y = mx.nd.from_dlpack(capsule)              # what is in a bare capsule was written there, as far as anybody knows
+    assert gpus.log[since:] == [("record", 1), ("wait_event", own, 1)]
+    since = len(gpus.log)
+    del y                                       # its reader is waited for by the lender, both ways round
+    assert gpus.log[since:] == [("record", own), ("wait_event", 1, own), ("record", 1), ("wait_event", own, 1)]
+    since = len(gpus.log)
+    x.__dlpack__(stream=-1)                     # nobody took it
+    assert not gpus.log[since:]
+
+
 def test_cuda_array_interface(gpus):
     x = mx.nd.zeros((2, 3), ctx=mx.gpu(0), dtype="float16")
     shown = x.__cuda_array_interface__
@@ -376,3 +391,21 @@ def test_arrays_made_of_nothing_lie_where_out_or_the_context_says(gpus):
     weight = mx.nd.empty((3, 4), ctx=mx.gpu(1))
     mx.init.Xavier()(mx.init.InitDesc("fc_weight"), weight)
     assert weight.context == mx.gpu(1) and 0 < abs(weight).asnumpy().max() < 1
+
+
+@pytest.mark.parametrize("dtype", ["int64", "int32", "int8", "uint8", "bool"])
+def test_rows_of_integers_add_up_where_indices_repeat(gpus, dtype):
+    rows = np.array([[100, 1], [60, 0], [7, 0], [120, 1]]).astype(dtype)
+    got, want = ([mx.nd._internal._backward_take(mx.nd.array(rows, ctx=ctx, dtype=dtype),
+                                                 mx.nd.array([2, 0, 2, 2], ctx=ctx), shape=(4, 2), axis=0)]
+                 for ctx in (mx.gpu(0), mx.cpu()))
+    same(got[0], want[0])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int64", "uint8"])
+def test_of_values_for_one_place_the_last_stays(gpus, dtype):
+    def run(ctx):
+        x = mx.nd.zeros((5, 2), ctx=ctx, dtype=dtype)
+        values = mx.nd.array(np.arange(8).reshape(4, 2), ctx=ctx, dtype=dtype)
+        return mx.nd._internal._scatter_set_nd(x, values, mx.nd.array([[3, 1, 3, 1]], ctx=ctx), shape=(5, 2))
+    same(run(mx.gpu(0)), run(mx.cpu()))

@@ -340,6 +340,17 @@ def test_a_run_that_failed_is_not_hidden_by_later_ones(monkeypatch):
         assert program.errors.sent - program.errors.seen <= 8
 
 
+def test_error_words_on_their_way_are_waited_for_before_their_memory_goes(monkeypatch):
+    exe, dev, program = checked_program(monkeypatch)
+    for event in program.errors.events:
+        event.done = False                      # the device is behind
+    program.run(0, program.n)
+    waits = dev.xp.count("event.synchronize")
+    del program
+    gc.collect()
+    assert dev.xp.count("event.synchronize") == waits + 1
+
+
 def test_a_program_that_is_gone_is_not_asked_any_more(monkeypatch):
     exe, dev, program = checked_program(monkeypatch)
     assert len(dev.checks) == 1

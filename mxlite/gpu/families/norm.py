@@ -7,6 +7,7 @@ from ..source import CTYPE
 
 AIM = 1024              # blocks that the sums are spread over
 WALKERS = 2048          # blocks of threads that keep their channels and walk down rows
+SHORT = 2 ** 31 - 2 ** 12       # elements that 32 bits number, a step of the whole grid behind the last one too
 LEAST = 4096            # elements of a channel worth a block of their own
 
 
@@ -32,7 +33,7 @@ def module(file, dtype, size, tensors, run=None):
     vec = 16 // ITEMSIZE[dtype]
     if any(t.address % 16 for t in tensors) or run is not None and run % vec:
         vec = 1
-    return Module(file, {"TYPE": CTYPE[dtype], "VEC": vec, "INDEX": "unsigned" if size < 1 << 31 else "int64_t"})
+    return Module(file, {"TYPE": CTYPE[dtype], "VEC": vec, "INDEX": "unsigned" if size < SHORT else "int64_t"})
 
 
 def vector(code):
