@@ -143,4 +143,4 @@ def receive(context):
 
 def written_before(x):
     """Let `x`'s device wait for what CUDA's default stream was asked for."""
-    device_of(x).after_number(DEFAULT_STREAM)
+    x.storage.device.after_number(DEFAULT_STREAM)
