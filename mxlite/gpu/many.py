@@ -8,7 +8,6 @@ from .families.update import COUNTS, many, rows
 from .launch import ITEMSIZE
 
 
-
 class Kind:
     """Weights that one launch moves: all of one step, dtype and precision. ``weights``: tuples of size, address,
     gradient's address, states' addresses, address of the float32 copy or 0."""
