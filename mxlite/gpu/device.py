@@ -13,6 +13,7 @@ from .arena import view_at
 from .cuda import Kernel, Kernels
 from .graph import Capture
 
+SMALL, SMALLS = 4 << 10, 64     # bytes of a slot for a few numbers, and how many slots take turns
 CHUNK, CHUNKS = 4 << 20, 2      # bytes of a piece of pinned memory, and how many take turns
 
 
@@ -22,6 +23,7 @@ class Staging:
 
     def __init__(self, device):
         self.device, self.pieces, self.turn, self.lock = device, [], 0, threading.Lock()
+        self.smalls, self.given = None, 0       # (memory, event a slot), and how many were ever copied
 
     def _piece(self):
         """(address, event) of the next piece, free to be used."""
@@ -34,6 +36,22 @@ class Staging:
             self.pieces[self.turn][1].synchronize()
         memory, event = self.pieces[self.turn]
         return memory.ptr, event
+
+    def small(self, target, data):
+        """Copy at most SMALL bytes to device address `target`; nobody waits, unless SMALLS of them are on their way."""
+        device, n = self.device, len(data)
+        with self.lock, device.use():
+            if self.smalls is None:
+                memory, event = device.xp.cuda.alloc_pinned_memory(SMALL * SMALLS), device.xp.cuda.Event
+                self.smalls = memory, [event(disable_timing=True) for _ in range(SMALLS)]
+            memory, events = self.smalls
+            slot, self.given = self.given % SMALLS, self.given + 1
+            if self.given > SMALLS and not events[slot].done:
+                events[slot].synchronize()
+            ctypes.memmove(memory.ptr + slot * SMALL, data, n)
+            runtime = device.xp.cuda.runtime
+            runtime.memcpyAsync(target, memory.ptr + slot * SMALL, n, runtime.memcpyHostToDevice, device.stream.ptr)
+            events[slot].record(device.stream)
 
     def straight(self, target, source, nbytes, kind):
         """Copy between the device and pinned memory of the caller's, complete on return."""
@@ -215,11 +233,8 @@ class Device:
         self.raise_failures()
 
     def set_small(self, target, data):
-        """Write a few bytes: pageable memory of that size, CUDA copies away before the call returns."""
-        runtime = self.xp.cuda.runtime
-        keep = ctypes.create_string_buffer(data, len(data))
-        with self.use():
-            runtime.memcpyAsync(target, ctypes.addressof(keep), len(data), runtime.memcpyHostToDevice, self.stream.ptr)
+        """Write at most SMALL bytes, in stream order."""
+        self.staging.small(target, data)
 
     def copy(self, target, source, nbytes):
         """Within this device, in stream order."""

@@ -5,6 +5,7 @@ for, so a loop that finds its arrays where they were the last time starts kernel
 """
 import ctypes
 import struct
+import threading
 from collections import deque
 
 from .._core.errors import MXNetError
@@ -21,20 +22,21 @@ class LateErrors:
     waits for the device anyway."""
 
     def __init__(self, device):
-        self.device, self.waiting = device, deque()
+        self.device, self.waiting, self.lock = device, deque(), threading.RLock()
         self.memory = device.xp.cuda.alloc_pinned_memory(4 * SLOTS)
         self.free = [(self.memory.ptr + 4 * k, device.xp.cuda.Event(disable_timing=True)) for k in range(SLOTS)]
 
     def bring(self, word, text):
         """Remember to say `text` if the device's int32 at `word`, by now, is not zero. Raises what an earlier call met
         where too many wait."""
-        if not self.free:
-            self.take_one()
-        slot, event = self.free.pop()
         runtime, stream = self.device.xp.cuda.runtime, self.device.stream
-        runtime.memcpyAsync(slot, word, 4, runtime.memcpyDeviceToHost, stream.ptr)
-        event.record(stream)
-        self.waiting.append((slot, event, text))
+        with self.lock:
+            if not self.free:
+                self.take_one()
+            slot, event = self.free.pop()
+            runtime.memcpyAsync(slot, word, 4, runtime.memcpyDeviceToHost, stream.ptr)
+            event.record(stream)
+            self.waiting.append((slot, event, text))
 
     def take_one(self):
         slot, event, text = self.waiting.popleft()
@@ -46,8 +48,9 @@ class LateErrors:
 
     def check(self):
         """Raise the first of them that nobody was told of."""
-        while self.waiting:
-            self.take_one()
+        with self.lock:             # any thread that waits for the device comes here
+            while self.waiting:
+                self.take_one()
 
 
 class Call:

@@ -3,10 +3,9 @@ device's memory, so that a captured graph follows the learning rate."""
 import ctypes
 import struct
 
+from .device import SMALL
 from .families.update import COUNTS, many, rows
 from .launch import ITEMSIZE
-
-UPLOAD_FROM = 4096          # bytes that go through pinned memory
 
 
 class Kind:
@@ -46,8 +45,8 @@ class ManyWeights:
             at += len(kind.weights)
 
     def _write(self, address, data):
-        if len(data) < UPLOAD_FROM:
-            self.device.set_small(address, data)        # its stream says where: the current device does not matter
+        if len(data) <= SMALL:
+            self.device.set_small(address, data)
         else:
             held = ctypes.create_string_buffer(data, len(data))
             self.device.upload(address, ctypes.addressof(held), len(data))

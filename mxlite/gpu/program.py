@@ -8,6 +8,7 @@ put back what it wrote. References are Python: they run between two graphs, on t
 import ctypes
 import struct
 import sys
+import threading
 import weakref
 
 from .._core import rng as _rng
@@ -54,7 +55,7 @@ class Errors:
     def __init__(self, device, steps):
         """`steps`: numbers of the steps that have a word."""
         self.device, self.steps, self.nbytes = device, steps, 4 * len(steps)
-        self.sent, self.seen = 0, 0             # runs
+        self.sent, self.seen, self.lock = 0, 0, threading.Lock()        # runs; any thread that waits looks at them
         self.words = device.alloc(self.nbytes)
         device.fill(self.words.ptr, 0, self.nbytes)
         self.host = device.xp.cuda.alloc_pinned_memory(self.nbytes * RUNS_AHEAD)
@@ -62,11 +63,13 @@ class Errors:
 
     def send(self):
         """To be called after each run, with less than RUNS_AHEAD runs not seen."""
-        runtime, k = self.device.xp.cuda.runtime, self.sent % RUNS_AHEAD
-        runtime.memcpyAsync(self.host.ptr + k * self.nbytes, self.words.ptr, self.nbytes, runtime.memcpyDeviceToHost,
-                            self.device.stream.ptr)
-        self.events[k].record(self.device.stream)
-        self.sent += 1
+        runtime = self.device.xp.cuda.runtime
+        with self.lock:
+            k = self.sent % RUNS_AHEAD
+            runtime.memcpyAsync(self.host.ptr + k * self.nbytes, self.words.ptr, self.nbytes,
+                                runtime.memcpyDeviceToHost, self.device.stream.ptr)
+            self.events[k].record(self.device.stream)
+            self.sent += 1
 
     def __del__(self):
         # What still comes to `host` must not meet its next owner.
@@ -76,6 +79,10 @@ class Errors:
     def take(self, wait):
         """Number of the first step that met one in a run not seen yet, or None. Looks at runs that are through, at all
         of them with `wait`, and never lets RUNS_AHEAD of them wait."""
+        with self.lock:
+            return self._take(wait)
+
+    def _take(self, wait):
         while self.seen < self.sent:
             event = self.events[self.seen % RUNS_AHEAD]
             if not (wait or event.done or self.sent - self.seen >= RUNS_AHEAD):

@@ -10,7 +10,7 @@ import pytest
 import mxlite as mx
 from mxlite.gpu import Backend, _libs, cuda, source
 from mxlite.gpu.arena import align, channels_last, row_major
-from mxlite.gpu.device import CHUNK
+from mxlite.gpu.device import CHUNK, SMALLS
 from mxlite.gpu.families.epilogue import MODULES as epilogue_modules
 from mxlite.gpu.families.epilogue import epilogue
 from mxlite.gpu.launch import Launch, Module, i32, ptr
@@ -74,6 +74,20 @@ def test_pinned_pieces_are_not_written_before_the_device_has_read_them():
     log = [entry[0] for entry in dev.xp.log if entry[0] in ("copy", "event.synchronize", "record")]
     # Two pieces are new; each further one waits for the event of its last use.
     assert log == ["copy", "record"] * 2 + ["event.synchronize", "copy", "record"] * 3
+
+
+def test_a_slot_for_numbers_is_not_written_before_the_device_has_read_it():
+    dev = device()
+    memory, xp = dev.alloc(256), dev.xp
+    for k in range(SMALLS):
+        dev.set_small(memory.ptr, bytes([k]))
+    assert not xp.count("event.synchronize")
+    for event in dev.staging.smalls[1]:
+        event.done = False                      # the device is behind
+    for k in range(3):
+        dev.set_small(memory.ptr, bytes([100 + k]))
+        assert xp.count("event.synchronize") == k + 1
+    assert (ctypes.c_ubyte * 1).from_address(memory.ptr)[0] == 102
 
 
 def test_copies_between_devices_are_ordered_both_ways():
