@@ -1,5 +1,6 @@
 """Arrays on a GPU that is made up: what NDArrays can do there, against the same on the CPU."""
 import pickle
+import types
 
 import numpy as np
 import pytest
@@ -230,6 +231,16 @@ def test_what_a_reference_refuses_is_named(gpus):
 
 
 # -- random numbers, gradients --------------------------------------------------------------------------------------
+
+def test_cupys_linear_algebra_raises_inside_of_references():
+    cupy = pytest.importorskip("cupy", reason="pip install mxlite[gpu-test]")
+    cupyx = pytest.importorskip("cupyx")
+    seen = []
+    op = types.SimpleNamespace(aux=(), train_aware=False, random=False,
+                               ref=lambda xp, p: seen.append(cupyx.geterr()["linalg"]) or ())
+    imperative.reference(types.SimpleNamespace(xp=cupy), op, None, [], [], False, 0, None)(0, 0)
+    assert seen == ["raise"] and cupyx.geterr()["linalg"] == "ignore"
+
 
 def test_random_numbers_are_the_cpu_s(gpus):
     def draw(ctx):
