@@ -103,8 +103,7 @@ class _backward_take(Op):
         axis = axis_of(p.axis, len(p.shape))
         at = inside(xp, index, p.shape[axis], p.mode).ravel()
         outer, inner = size(p.shape[:axis]), size(p.shape[axis + 1:])
-        out = xp.zeros((p.shape[axis], outer, inner), dy.dtype)
-        xp.add.at(out, at, xp.moveaxis(dy.reshape(outer, at.size, inner), 1, 0))
+        out = _added(xp, (p.shape[axis], outer, inner), at, xp.moveaxis(dy.reshape(outer, at.size, inner), 1, 0))
         return xp.moveaxis(out, 0, 1).reshape(p.shape)
 
     def launch(p, ins, outs):
@@ -268,6 +267,15 @@ def _nd_shapes(data, index):
     return index[1:] + data[index[0]:]
 
 
+def _added(xp, shape, at, values):
+    """Zeros of `shape` with `values` added at the positions `at` of its first axis. What has one byte is summed in
+    int32: CuPy adds no others at positions."""
+    wide = "int32" if values.dtype.itemsize == 1 else values.dtype
+    out = xp.zeros(shape, wide)
+    xp.add.at(out, at, values.astype(wide, copy=False))
+    return out.astype(values.dtype, copy=False)
+
+
 def _flat(xp, shape, index):
     """Row numbers for the index tuples of `index` (m, ...), flattened."""
     m = index.shape[0]
@@ -350,10 +358,8 @@ class _backward_gather_nd(Op):
 
     def ref(xp, p, dy, index):
         m = index.shape[0]
-        out = xp.zeros((size(p.shape[:m]), size(p.shape[m:])), dy.dtype)
-        at = _flat(xp, p.shape, index)
-        xp.add.at(out, at, dy.reshape(at.size, out.shape[1]))
-        return out.reshape(p.shape)
+        at, k = _flat(xp, p.shape, index), size(p.shape[m:])
+        return _added(xp, (size(p.shape[:m]), k), at, dy.reshape(at.size, k)).reshape(p.shape)
 
     def launch(p, ins, outs):
         return _nd(p.shape, ins[1])

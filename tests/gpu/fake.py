@@ -65,6 +65,21 @@ def _ndarray(shape, dtype=float, memptr=None, strides=None):
     return np.ndarray(shape, dtype, buffer, 0, strides)
 
 
+class Ufunc:
+    """A function of NumPy whose ``at`` takes the dtypes that CuPy 14 has atomic operations for."""
+
+    def __init__(self, function, *dtypes):
+        self.function, self.dtypes = function, ("int32", "int64", "float32", "float64", "uint32", "uint64", *dtypes)
+
+    def __call__(self, *args, **words):
+        return self.function(*args, **words)
+
+    def at(self, a, indices, b):
+        if a.dtype.name not in self.dtypes:
+            raise TypeError(f"cupy.{self.function.__name__}.at only supports {', '.join(self.dtypes)} as data type")
+        self.function.at(a, indices, b)
+
+
 class Graph:
     def __init__(self, xp, work):
         self.xp, self.work = xp, work
@@ -198,6 +213,7 @@ class Cupy:
         self.device_stack, self.allocated, self.live, self.ndarray = [0], 0, 0, _ndarray
         self.clock = 0.0            # milliseconds: whoever pretends to take time moves it
         self.devices, self.driver, self.error = devices, driver, error
+        self.add, self.maximum = Ufunc(np.add, "float16"), Ufunc(np.maximum)
         note = self.note
 
         class Device:

@@ -363,3 +363,17 @@ def test_arrays_made_of_nothing_lie_where_out_or_the_context_says(gpus):
     weight = mx.nd.empty((3, 4), ctx=mx.gpu(1))
     mx.init.Xavier()(mx.init.InitDesc("fc_weight"), weight)
     assert weight.context == mx.gpu(1) and 0 < abs(weight).asnumpy().max() < 1
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "bool", "int32", "int64"])
+@pytest.mark.parametrize("pick", [mx.nd.take, lambda x, i: mx.nd.gather_nd(x, i.reshape((1, 3)))])
+def test_gradients_of_indexing_integers(gpus, pick, dtype):
+    got = []
+    for ctx in (mx.gpu(0), mx.cpu()):
+        x, i = mx.nd.array([1, 0, 1, 1], ctx=ctx, dtype=dtype), mx.nd.array([1, 1, 3], ctx=ctx)
+        x.attach_grad()
+        with mx.autograd.record():
+            y = pick(x, i)
+        y.backward(mx.nd.array([100, 100, 1], ctx=ctx, dtype=dtype))
+        got.append(x.grad)
+    same(*got)
