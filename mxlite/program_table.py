@@ -6,14 +6,17 @@ def explain(symbol, ctx=None, grad_req="write", type_dict=None, mode=None, group
     """Bind `symbol` for the given input shapes and return its program as text.
 
     One row a node: operator, name, output shape and dtype, where the output lives (arena slot and offset, bound array,
-    or the input's memory where it is in place), what runs it (C kernel, or the reference), bytes, the user's line; and
-    the context, where `group2ctx` spreads the graph over several. Nodes that run as one kernel are one row, their
-    operators joined by ``+``; ``(once)`` marks what runs again only when a parameter has changed. `mode` is 'train'
-    (default where there are gradients) or 'infer'.
+    or the input's memory where it is in place), what runs it (C kernel, or the reference; on a GPU CUDA kernel, library
+    or the reference on CuPy), bytes, the user's line; and the context, where `group2ctx` spreads the graph over
+    several. Nodes that run as one kernel are one row, their operators joined by ``+``; ``(once)`` marks what runs again
+    only when a parameter has changed. `mode` is 'train' (default where there are gradients) or 'infer'. Below stand,
+    for a GPU, the CUDA graphs and what runs between them, and the bytes of memory. TypeError for what is no Symbol; an
+    executor tells its own program by ``exe.explain()``.
     """
     from .symbol import Symbol
     if not isinstance(symbol, Symbol):
-        raise TypeError(f"explain needs a Symbol, got {type(symbol).__name__}")
+        hint = "; an executor's own program is exe.explain()" if hasattr(symbol, "memory_plan") else ""
+        raise TypeError(f"explain needs a Symbol, got {type(symbol).__name__}{hint}")
     return table(symbol.simple_bind(ctx, grad_req, type_dict, group2ctx=group2ctx, **shapes)._bound, mode)
 
 

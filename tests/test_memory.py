@@ -120,3 +120,5 @@ def test_explain_and_memory_plan_agree():
     text = executor.explain()
     assert f"planned {executor.memory_plan()['planned']} " in text
     assert "in place of input 0" in text and "C gemm.gemm" in text and "networks.py:" in text
+    with pytest.raises(TypeError, match=r"explain needs a Symbol, got Executor; .*exe\.explain"):
+        mx.explain(executor)

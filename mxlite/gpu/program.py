@@ -264,7 +264,8 @@ class Program:
             else:
                 work = [one.text for s in steps for one in s.work]
                 kind = "one CUDA graph" if graph else "started one by one"
-                lines.append(f"{where}: {kind}, {len(work)} launches: {', '.join(work) or 'none'}")
+                count = "1 launch" if len(work) == 1 else f"{len(work)} launches"
+                lines.append(f"{where}: {kind}, {count}: {', '.join(work) or 'none'}")
         return lines
 
 

@@ -26,7 +26,7 @@ def _check_kvstore(kvstore):
     name = kvstore if kvstore is None or isinstance(kvstore, str) else getattr(kvstore, "type", str(kvstore))
     if name is not None and name not in _LOCAL_KVSTORES:
         raise MXNetError(f"kvstore={name!r} is not supported: mxlite trains in one process, with kvstore='local', "
-                         "'device' or None")
+                         "'device', 'nccl' or None")
 
 
 class Module(BaseModule):

@@ -1,6 +1,7 @@
 """Arrays on a GPU that is made up: what NDArrays can do there, against the same on the CPU."""
 import os
 import pickle
+import types
 
 import numpy as np
 import pytest
@@ -255,6 +256,16 @@ def test_what_a_reference_refuses_is_named(gpus):
 
 # -- random numbers, gradients --------------------------------------------------------------------------------------
 
+def test_cupys_linear_algebra_raises_inside_of_references():
+    cupy = pytest.importorskip("cupy", reason="pip install mxlite[gpu-test]")
+    cupyx = pytest.importorskip("cupyx")
+    seen = []
+    op = types.SimpleNamespace(aux=(), train_aware=False, random=False,
+                               ref=lambda xp, p: seen.append(cupyx.geterr()["linalg"]) or ())
+    imperative.reference(types.SimpleNamespace(xp=cupy), op, None, [], [], False, 0, None)(0, 0)
+    assert seen == ["raise"] and cupyx.geterr()["linalg"] == "ignore"
+
+
 def test_random_numbers_are_the_cpu_s(gpus):
     def draw(ctx):
         mx.random.seed(11)
@@ -409,3 +420,17 @@ def test_of_values_for_one_place_the_last_stays(gpus, dtype):
         values = mx.nd.array(np.arange(8).reshape(4, 2), ctx=ctx, dtype=dtype)
         return mx.nd._internal._scatter_set_nd(x, values, mx.nd.array([[3, 1, 3, 1]], ctx=ctx), shape=(5, 2))
     same(run(mx.gpu(0)), run(mx.cpu()))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "bool", "int32", "int64"])
+@pytest.mark.parametrize("pick", [mx.nd.take, lambda x, i: mx.nd.gather_nd(x, i.reshape((1, 3)))])
+def test_gradients_of_indexing_integers(gpus, pick, dtype):
+    got = []
+    for ctx in (mx.gpu(0), mx.cpu()):
+        x, i = mx.nd.array([1, 0, 1, 1], ctx=ctx, dtype=dtype), mx.nd.array([1, 1, 3], ctx=ctx)
+        x.attach_grad()
+        with mx.autograd.record():
+            y = pick(x, i)
+        y.backward(mx.nd.array([100, 100, 1], ctx=ctx, dtype=dtype))
+        got.append(x.grad)
+    same(*got)

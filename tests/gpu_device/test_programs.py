@@ -217,6 +217,18 @@ def test_an_index_out_of_range_is_told_late_and_once(gpu):
         mx.nd.waitall()
 
 
+@pytest.mark.parametrize("name, matrix", [("potrf", [[1, 2], [2, 1]]), ("inverse", [[1, 2], [2, 4]])])
+@pytest.mark.parametrize("several", [False, True])
+def test_linear_algebra_without_a_result_is_an_error(gpu, name, matrix, several):
+    x = mx.nd.array([matrix, np.eye(2)] if several else matrix, ctx=gpu.ctx)
+    with pytest.raises(mx.MXNetError, match=name):
+        getattr(mx.nd.linalg, name)(x)
+    exe = getattr(mx.sym.linalg, name)(mx.sym.Variable("x"), name="node").bind(gpu.ctx, {"x": x})
+    with pytest.raises(mx.MXNetError, match=f"{name} node 'node'"):
+        exe.forward()
+        mx.nd.waitall()
+
+
 def test_devices_do_not_mix(gpu):
     with pytest.raises(mx.MXNetError, match="different devices"):
         mx.nd.ones((2,), ctx=gpu.ctx) + mx.nd.ones((2,))
