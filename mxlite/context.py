@@ -1,4 +1,6 @@
 """Devices: ``mx.cpu()``, ``mx.gpu(1)``, and the default device of a ``with`` block."""
+from operator import index as _index
+
 from ._core.context import Context, current_context
 from ._core.context import gpu_backend as _gpu_backend
 
@@ -27,5 +29,5 @@ def num_gpus():
 
 def gpu_memory_info(device_id=0):
     """(free, total) bytes of a GPU; what waits in the pool of arrays counts as free. MXNetError where there is none of
-    that number, saying what is missing."""
-    return _gpu_backend().memory_info(device_id)
+    that number, saying what is missing; TypeError for what is no number."""
+    return _gpu_backend().memory_info(_index(device_id))

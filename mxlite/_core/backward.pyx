@@ -206,8 +206,13 @@ cdef list run(Walk w, script, list head_grads, bint create_graph, bint train_mod
                 if drawn is not None:
                     set_flag(False, drawn.is_train)
                     rng.seed, rng.step = drawn.seed, drawn.step
-                outputs = step.run.apply_kept(step.plans, step.p, step.scalars, tuple(inputs), out,
-                                              NULL if drawn is None else &rng)
+                if inputs or step.there_for < 0:
+                    outputs = step.run.apply_kept(step.plans, step.p, step.scalars, tuple(inputs), out,
+                                                  NULL if drawn is None else &rng)
+                else:
+                    with context:       # a constant, made where it is read
+                        outputs = step.run.apply_kept(step.plans, step.p, step.scalars, (), out,
+                                                      NULL if drawn is None else &rng)
                 if drawn is not None:
                     set_flag(False, train_mode)
             for i in range(step.n_out):

@@ -434,3 +434,14 @@ def test_gradients_of_indexing_integers(gpus, pick, dtype):
         y.backward(mx.nd.array([100, 100, 1], ctx=ctx, dtype=dtype))
         got.append(x.grad)
     same(*got)
+
+
+def test_constants_of_a_gradient_are_made_on_the_device(gpus):
+    for ctx in (mx.gpu(0), mx.gpu(1)):
+        x = mx.nd.array([[2, 0.3], [0.3, 1]], ctx=ctx)
+        x.attach_grad()
+        with mx.autograd.record():
+            loss = mx.nd.linalg.syevd(x)[0].sum()
+        since = len(gpus.log)
+        loss.backward()
+        assert not host_copies(gpus, since) and x.grad.context == ctx

@@ -127,6 +127,9 @@ def test_the_context_asks_the_backend(monkeypatch):
     monkeypatch.setattr(sys.modules["mxlite.gpu"], "_backend", backend)
     assert mx.context.num_gpus() == 3 and mx.test_utils.list_gpus() == [0, 1, 2]
     assert mx.context.gpu_memory_info(2) == (1100, 5000)
+    for wrong in ("0", 1.5, None):
+        with pytest.raises(TypeError, match="integer"):
+            mx.context.gpu_memory_info(wrong)
     with pytest.raises(mx.MXNetError, match=r"gpu\(3\).*no GPU"):
         mx.context.gpu_memory_info(3)
     mx.gpu(1).empty_cache()
