@@ -317,11 +317,11 @@ def backward(device, args, ins, outs, context):
         room = (c_size_t(layers.work[TRAINING]), null(after), c_size_t(layers.reserve[TRAINING]), null(note))
         cx = notes.c + note if lstm else 0
         for_data = (lib.handle, layers.rnn, layers.lengths_at, layers.y, null(note + notes.y), null(ins[0].address),
-                    layers.x, null(dx), layers.h, null(note + notes.h), null(dlast[0]), null(dfirst[0]), layers.c, null(cx),
-                    null(dlast[1]), null(dfirst[1]), c_size_t(layers.weights), null(weights), *room)
+                    layers.x, null(dx), layers.h, null(note + notes.h), null(dlast[0]), null(dfirst[0]), layers.c,
+                    null(cx), null(dlast[1]), null(dfirst[1]), c_size_t(layers.weights), null(weights), *room)
         for_weights = (lib.handle, layers.rnn, c_int(WGRAD_ADD), layers.lengths_at, layers.x, null(data.address),
-                       layers.h, null(note + notes.h), layers.y, null(note + notes.y), c_size_t(layers.weights), null(dweights),
-                       *room)
+                       layers.h, null(note + notes.h), layers.y, null(note + notes.y), c_size_t(layers.weights),
+                       null(dweights), *room)
 
         def run(stream):
             # Backward of the data first: it leaves in the reserve what the weights' gradient reads.
