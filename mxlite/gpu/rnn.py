@@ -6,7 +6,7 @@ wants them on the host), clipped cells. cuDNN has its gates in MXNet's order; wh
 in another one, pieces are copied.
 """
 import threading
-from ctypes import byref, c_float, c_int, c_size_t, c_uint32, c_uint64, c_void_p
+from ctypes import addressof, byref, c_float, c_int, c_size_t, c_uint32, c_uint64, c_void_p, sizeof
 
 from .._core.dtypes import ITEMSIZE
 from . import _libs
@@ -81,7 +81,10 @@ def check(status, what):
 
 class Layers:
     """cuDNN's descriptors of a call, and what it says about memory: ``weights``, ``work``, ``reserve`` bytes,
-    ``moves`` between MXNet's vector of parameters and cuDNN's."""
+    ``moves`` between MXNet's vector of parameters and cuDNN's. ``lengths``: memory of the device that says of every
+    sequence how long it is, given from outside."""
+
+    lengths = None
 
     def __init__(self, lib, handle, a, dtype):
         self.lib, self.made, self.a, self.dtype, self.size = lib, [], a, dtype, ITEMSIZE[dtype]
@@ -149,6 +152,11 @@ class Layers:
         return out
 
     @property
+    def lengths_at(self):
+        """Where the device has the length of every sequence, as an argument."""
+        return null(self.lengths.ptr)
+
+    @property
     def same_order(self):
         """Whether cuDNN's vector is MXNet's: then no piece is copied."""
         return len(self.moves) == 1 and self.moves[0][:2] == (0, 0) and self.moves[0][2] * self.size == self.weights
@@ -176,8 +184,17 @@ class Rnn:
         with self.lock:
             if key not in self.layers:
                 with self.device.use():
-                    self.layers[key] = Layers(self.lib, self.handle, a, dtype)
+                    made = Layers(self.lib, self.handle, a, dtype)
+                    made.lengths = self._lengths(a["steps"], a["batch"])
+                    self.layers[key] = made
             return self.layers[key]
+
+    def _lengths(self, steps, batch):
+        """Memory of the device with the length of every sequence: not every cuDNN does without."""
+        values = (c_int * batch)(*[steps] * batch)
+        memory = self.device.alloc(sizeof(values))
+        self.device.upload(memory.ptr, addressof(values), sizeof(values))
+        return memory
 
 
 def library(device):
@@ -252,7 +269,7 @@ def forward(device, args, ins, outs, context):
         first = [t.address for t in ins[2:3 + lstm]] + [0] * (not lstm)
         last = [t.address for t in outs[1:-1]] if a["state_outputs"] else []
         last += [0] * (2 - len(last))
-        given = (lib.handle, layers.rnn, c_int(mode), null(), layers.x, null(data.address), layers.y,
+        given = (lib.handle, layers.rnn, c_int(mode), layers.lengths_at, layers.x, null(data.address), layers.y,
                  null(outs[0].address), layers.h, null(first[0]), null(last[0]), layers.c, null(first[1]),
                  null(last[1]), c_size_t(layers.weights), null(weights), c_size_t(layers.work[mode]),
                  null(work + vector), c_size_t(layers.reserve[mode]), null(note if keeps else 0))
@@ -299,12 +316,12 @@ def backward(device, args, ins, outs, context):
         dfirst = [t.address for t in dstates] + [0] * (2 - len(dstates))
         room = (c_size_t(layers.work[TRAINING]), null(after), c_size_t(layers.reserve[TRAINING]), null(note))
         cx = notes.c + note if lstm else 0
-        for_data = (lib.handle, layers.rnn, null(), layers.y, null(note + notes.y), null(ins[0].address), layers.x,
-                    null(dx), layers.h, null(note + notes.h), null(dlast[0]), null(dfirst[0]), layers.c, null(cx),
-                    null(dlast[1]), null(dfirst[1]), c_size_t(layers.weights), null(weights), *room)
-        for_weights = (lib.handle, layers.rnn, c_int(WGRAD_ADD), null(), layers.x, null(data.address), layers.h,
-                       null(note + notes.h), layers.y, null(note + notes.y), c_size_t(layers.weights), null(dweights),
-                       *room)
+        for_data = (lib.handle, layers.rnn, layers.lengths_at, layers.y, null(note + notes.y), null(ins[0].address),
+                    layers.x, null(dx), layers.h, null(note + notes.h), null(dlast[0]), null(dfirst[0]), layers.c,
+                    null(cx), null(dlast[1]), null(dfirst[1]), c_size_t(layers.weights), null(weights), *room)
+        for_weights = (lib.handle, layers.rnn, c_int(WGRAD_ADD), layers.lengths_at, layers.x, null(data.address),
+                       layers.h, null(note + notes.h), layers.y, null(note + notes.y), c_size_t(layers.weights),
+                       null(dweights), *room)
 
         def run(stream):
             # Backward of the data first: it leaves in the reserve what the weights' gradient reads.

@@ -150,9 +150,14 @@ class FakeRnn:
             self.xp.start(self.stream, run, "rnn")
         return 0
 
+    def check_lengths(self, lengths, desc):
+        steps, batch, _ = self.objects[desc.value]
+        assert list((ctypes.c_int * batch).from_address(value(lengths))) == [steps] * batch
+
     def cudnnRNNForward(self, handle, rnn, mode, lengths, x_desc, x, y_desc, y, h_desc, hx, hy, c_desc, cx, cy, wsize,
                         weights, work_size, work, reserve_size, reserve):
-        assert value(handle) == 55 and lengths.value is None and value(work_size) == self.work
+        assert value(handle) == 55 and value(work_size) == self.work
+        self.check_lengths(lengths, x_desc)
         assert value(reserve_size) == (self.reserve if value(mode) else 0)
         shapes = [self.objects[d.value] for d in (x_desc, y_desc, h_desc, c_desc)]
         x, y, hx, hy, cx, cy, weights, work, reserve = map(value, (x, y, hx, hy, cx, cy, weights, work, reserve))
@@ -172,6 +177,7 @@ class FakeRnn:
 
     def cudnnRNNBackwardData_v8(self, handle, rnn, lengths, y_desc, y, dy, x_desc, dx, h_desc, hx, dhy, dhx, c_desc, cx,
                                 dcy, dcx, wsize, weights, work_size, work, reserve_size, reserve):
+        self.check_lengths(lengths, x_desc)
         shapes = [self.objects[d.value] for d in (x_desc, y_desc, h_desc, c_desc)]
         y, dy, dx, hx, dhy, dhx, cx, dcy, dcx, weights, work, reserve = map(
             value, (y, dy, dx, hx, dhy, dhx, cx, dcy, dcx, weights, work, reserve))
@@ -191,6 +197,7 @@ class FakeRnn:
     def cudnnRNNBackwardWeights_v8(self, handle, rnn, mode, lengths, x_desc, x, h_desc, hx, y_desc, y, wsize, dweights,
                                    work_size, work, reserve_size, reserve):
         assert value(mode) == 0, "only adding is supported"
+        self.check_lengths(lengths, x_desc)
         x, dweights, shape = value(x), value(dweights), self.objects[x_desc.value]
 
         def run():
