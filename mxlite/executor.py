@@ -95,6 +95,11 @@ class Executor:
                 raise TypeError(f"inputs must be NDArray, got {type(g).__name__}")
         self._bound.backward(grads, bool(is_train))
 
+    def warm_up(self, is_train=False):
+        """Plan, compile and tune now what `forward` (with `is_train` also `backward`) would the first times it is
+        called; on a GPU, capture its CUDA graphs. Outputs, gradients and auxiliary states keep their values."""
+        self._bound.warm_up(bool(is_train))
+
     # -- by name ----------------------------------------------------------------------------------------------------
 
     @property

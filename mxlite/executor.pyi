@@ -74,3 +74,6 @@ class Executor:
 
     def set_monitor_callback(self, callback: Callable[[str, NDArray], Any] | None, monitor_all: bool = False) -> None:
         """Call ``callback(name, array)`` for every node's outputs (and inputs, with `monitor_all`) in each ..."""
+
+    def warm_up(self, is_train: bool = False) -> Any:
+        """Plan, compile and tune now what `forward` (with `is_train` also `backward`) would the first times it ..."""

@@ -35,9 +35,12 @@ CODES = {1: "the kernel has no code for these dtypes", 2: "an index is out of ra
          3: "a value in the data is not allowed"}
 
 
-def check_sizes(g, shapes, dtypes):
-    """MemoryError, naming the node, where one result alone is larger than the machine: before anything is allocated."""
-    limit = memory_limit()
+def check_sizes(g, shapes, dtypes, context):
+    """MemoryError, naming the node, where one result alone is larger than the machine, or than the GPU that `context`
+    is: before anything is allocated."""
+    limit, owner = memory_limit(), "this machine"
+    if context.device_type == "gpu":
+        limit, owner = gpu_backend().memory_info(context.device_id)[1], str(context)
     for row, node in enumerate(g.nodes):
         for e in range(g.row_ptr[row], g.row_ptr[row + 1]):
             if shapes[e] is None or None in shapes[e]:
@@ -47,7 +50,7 @@ def check_sizes(g, shapes, dtypes):
                 n *= d
             if n > limit:
                 raise MemoryError(f"bind: {node.op.name if node.op else 'variable'} {node.name!r} of shape {shapes[e]} "
-                                  f"needs {n} bytes, this machine has {limit}" + where_text(node))
+                                  f"needs {n} bytes, {owner} has {limit}" + where_text(node))
 
 
 class Bound:
@@ -91,7 +94,7 @@ class Bound:
                 if shapes[e] is None or None in shapes[e] or dtypes[e] is None:
                     what = f"{node.op.name} node {node.name!r}" if node.op else f"variable {node.name!r}"
                     raise MXNetError(f"bind: the shape or dtype of {what} cannot be inferred" + where_text(node))
-        check_sizes(g, shapes, dtypes)
+        check_sizes(g, shapes, dtypes, self.context)
         return shapes, dtypes
 
     def _make_outputs(self, g):
@@ -312,6 +315,21 @@ class Bound:
         lowered = self.program(mode)
         self._run_forward(lowered)
         self.state, self.drawn = mode, lowered.program.rng_state
+
+    def warm_up(self, is_train):
+        """Make the program of a mode and have the device ready to launch it; no array outside the arena changes."""
+        self._alone(self._warm_up, is_train)
+
+    def _warm_up(self, is_train):
+        lowered = self.program((is_train, True if is_train and self.wants_gradients() else None))
+        if self._device() is None:
+            return
+        program, self.state, self.arena.last = lowered.program, None, None      # what the arena held is gone
+        try:
+            for begin, end in ((0, program.boundary), (program.once, program.boundary), (program.boundary, program.n)):
+                program.prepare(begin, end)
+        except REFERENCE_ERRORS as e:
+            raise self._node_error(lowered, program.failed_at, f"{type(e).__name__}: {e}") from e
 
     def _run_forward(self, lowered, redraw=True, end=None):
         """The forward half, or all up to step `end`; what is prepared from parameters only where one has changed."""

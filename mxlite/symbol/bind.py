@@ -209,7 +209,7 @@ def bind_shapes(symbol, ctx, grad_req, type_dict, stype_dict, group2ctx, shared_
         names = [n.name for n in arg_nodes]
         reqs = requests(grad_req, names)
         context_of = {n: ctx if groups is None else group_context(n, groups) or ctx for n in arg_nodes + aux_nodes}
-        check_sizes(g, shape_of, dtype_of)
+        check_sizes(g, shape_of, dtype_of, ctx)
         make = _Maker(shared_arg_names, shared_exec, shared_buffer)
         specs = {n: (n.name, shape_of[g.entry((n, 0))], dtype_of[g.entry((n, 0))], context_of[n])
                  for n in arg_nodes + aux_nodes}

@@ -315,7 +315,7 @@ class Runtime:
         return {"name": b"Fake H200"}
 
     def memGetInfo(self):
-        return 1000, 5000
+        return MEMORY // 2, MEMORY
 
     def memcpyAsync(self, target, source, nbytes, kind, stream):
         if kind != self.memcpyDeviceToDevice:

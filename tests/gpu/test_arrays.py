@@ -14,6 +14,7 @@ import mxlite.gpu
 from mxlite.gpu import imperative, rnn
 
 from . import shim
+from .fake import MEMORY
 from .fake_rnn import FakeRnn
 
 pytestmark = shim.needs_cxx
@@ -77,6 +78,9 @@ def test_devices_do_not_mix(gpus):
         x.numpy_view()
     with pytest.raises(MemoryError, match=r"gpu\(0\) has no"):
         mx.nd.empty((1 << 40,), ctx=mx.gpu(0))
+    large = mx.sym.broadcast_to(mx.sym.Variable("large"), shape=(1 << 16, 1 << 15), name="wide")    # 8 GB
+    with pytest.raises(MemoryError, match=rf"(?s)'wide'.*gpu\(0\) has {MEMORY}"):
+        large.simple_bind(mx.gpu(0), large=(1, 1), grad_req="null")
 
 
 @pytest.mark.parametrize("a, b", [(mx.gpu(0), mx.gpu(1)), (mx.cpu(0), mx.gpu(1)), (mx.gpu(0), mx.cpu(0))])

@@ -373,3 +373,39 @@ def test_bfloat16_in_references_is_rounded_to_nearest():
     from mxlite._core.convert import from_bfloat16, to_bfloat16
     np.testing.assert_array_equal(narrow(np, x), to_bfloat16(x))
     np.testing.assert_array_equal(widen(np, narrow(np, x)), from_bfloat16(to_bfloat16(x)))
+
+
+@pytest.mark.parametrize("is_train", [False, True])
+def test_a_warm_executor_only_launches_graphs_and_its_arrays_are_as_they_were(is_train, gpus):
+    x = mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=5, name="fc")
+    net = mx.sym.SoftmaxOutput(mx.sym.Dropout(mx.sym.BatchNorm(x, name="bn", fix_gamma=False), p=0.5), name="softmax")
+    shapes = {"data": (4, 6), "softmax_label": (4,)}
+
+    def gradients(exe):
+        return [array for array in exe.grad_arrays if array is not None]
+
+    def bound(context):
+        exe = net.simple_bind(context, grad_req="add" if is_train else "null", **shapes)
+        for k, array in enumerate((*exe.arg_arrays, *exe.aux_arrays, *gradients(exe))):
+            array[:] = np.random.default_rng(k).uniform(0.1, 1, array.shape)
+        return exe
+    gpu, cpu = bound(mx.gpu(0)), bound(mx.cpu())
+
+    def arrays(exe):
+        found = [*exe.outputs, *exe.aux_arrays, *gradients(exe)]
+        return [array.asnumpy() for array in found]
+    before = arrays(gpu)
+    gpu.warm_up(is_train)
+    cpu.warm_up(is_train)
+    for a, b in zip(arrays(gpu), before):
+        np.testing.assert_array_equal(a, b)
+    loaded, launched, graphs = gpus.count("load"), gpus.count("launch"), gpus.count("graph")
+    for exe in (gpu, cpu):
+        mx.random.seed(3)
+        exe.forward(is_train=is_train)
+        if is_train:
+            exe.backward()
+    assert gpus.count("load") == loaded and gpus.count("launch") == launched
+    assert gpus.count("graph") == graphs + 1 + is_train
+    for a, b in zip(arrays(gpu), arrays(cpu)):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)

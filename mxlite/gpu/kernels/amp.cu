@@ -1,4 +1,4 @@
-// Looks at many arrays of TYPE at once: whether all is finite, sums of squares. A block takes CHUNK elements of one array.
+// Looks at many arrays of TYPE at once: are all finite, sums of squares. A block takes CHUNK elements of one array.
 #include "common.cuh"
 
 typedef computing<TYPE>::type C;
