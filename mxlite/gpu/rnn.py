@@ -74,7 +74,13 @@ def merged(moves):
     return out
 
 
+class NotSupported(RuntimeError):
+    """This cuDNN does not have what was asked for."""
+
+
 def check(status, what):
+    if 3000 <= status < 4000:       # CUDNN_STATUS_NOT_SUPPORTED and its kinds
+        raise NotSupported(f"cudnn{what} returned {status}")
     if status:
         raise RuntimeError(f"cudnn{what} returned {status}")
 
@@ -178,14 +184,17 @@ class Rnn:
             check(lib.cudnnSetStream(self.handle, c_void_p(device.stream.ptr)), "SetStream")
 
     def of(self, a, dtype):
-        """The :class:`Layers` of a call."""
+        """The :class:`Layers` of a call; None where this cuDNN has none (bfloat16 came late)."""
         key = (dtype, tf32(), *(a[k] for k in ("mode", "layers", "directions", "steps", "batch", "inputs", "hidden",
                                                "projection")))
         with self.lock:
             if key not in self.layers:
                 with self.device.use():
-                    made = Layers(self.lib, self.handle, a, dtype)
-                    made.lengths = self._lengths(a["steps"], a["batch"])
+                    try:
+                        made = Layers(self.lib, self.handle, a, dtype)
+                        made.lengths = self._lengths(a["steps"], a["batch"])
+                    except NotSupported:
+                        made = None
                     self.layers[key] = made
             return self.layers[key]
 
@@ -255,6 +264,8 @@ def forward(device, args, ins, outs, context):
         return None
     lib = library(device)
     layers = lib.of(a, data.dtype)
+    if layers is None:
+        return None
     notes, size, lstm = Notes(layers), layers.size, a["mode"] == LSTM
     keeps = bool(saved.address)
     mode = TRAINING if keeps else INFERENCE
@@ -296,6 +307,8 @@ def backward(device, args, ins, outs, context):
         return None
     lib = library(device)
     layers = lib.of(a, data.dtype)
+    if layers is None:
+        return None
     notes, size = Notes(layers), layers.size
     vector = 0 if layers.same_order else align(layers.weights)
     ddata, dstates = outs[1], outs[2:]

@@ -21,7 +21,7 @@ def value(x):
 
 
 class FakeRnn:
-    xp = None
+    xp, refuses = None, False
 
     def __init__(self, scramble=True, reserve=1000, work=500):
         self.scramble, self.reserve, self.work = scramble, reserve, work
@@ -56,6 +56,8 @@ class FakeRnn:
                                  hidden, projection, layers, dropout, flags):
         assert (value(algo), value(bias), value(input_mode), value(flags)) == (0, 2, 0, 0)
         assert self.objects[value(dropout)] == "no dropout"
+        if self.refuses:
+            return 3000
         self.set = dict(kind=value(kind), precision=value(precision), math=value(math))
         d, p = 1 + value(direction), value(projection)
         self.p = RNN.parse(dict(state_size=value(hidden), num_layers=value(layers), bidirectional=d == 2,
