@@ -201,7 +201,8 @@ cdef list run(Walk w, script, list head_grads, bint create_graph, bint train_mod
                 out = None
                 if step.n_out == 1 and targets is not None:
                     out = targets.get(step.first)
-                    if out is not None and (<NDArrayBase>out).context is not (<NDArrayBase>inputs[0]).context:
+                    if out is not None and (
+                            not inputs or (<NDArrayBase>out).context is not (<NDArrayBase>inputs[0]).context):
                         out = None
                 if drawn is not None:
                     set_flag(False, drawn.is_train)

@@ -260,7 +260,7 @@ class Program:
             steps = self.steps[first:last]
             where = f"step {first}" if last == first + 1 else f"steps {first} to {last - 1}"
             if steps[0].python is not None:
-                lines.append(f"{where}: reference on {self.device!r}: {', '.join(s.name for s in steps)}")
+                lines.append(f"{where}: reference on gpu({self.device.index}): {', '.join(s.name for s in steps)}")
             else:
                 work = [one.text for s in steps for one in s.work]
                 kind = "one CUDA graph" if graph else "started one by one"

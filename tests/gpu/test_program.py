@@ -182,7 +182,7 @@ def test_references_run_between_graphs_on_the_same_stream():
     kinds = [(graph, program.steps[first].python is not None) for first, _, graph in cuts]
     assert kinds == [(True, False), (False, True), (True, False)]
     text = program.explain()
-    assert "reference on Device(0, 'Fake H200', sm_90): _linalg_extractdiag" in text[1] and "gemm 5x5x5" in text[0]
+    assert "reference on gpu(0): _linalg_extractdiag" in text[1] and "gemm 5x5x5" in text[0]
     assert text[0].startswith("steps 0 to 1: one CUDA graph, 2 launches")
 
 
