@@ -63,6 +63,16 @@ def complete(op, p, shapes):
     return [tuple(s) for s in ins], [tuple(s) for s in outs]
 
 
+def spread(op, sample, i, shape, rng):
+    """Random numbers for input `i` of a sample, away from the record's kinks; integers where it indexes."""
+    if i in sample.index:
+        return rng.integers(0, sample.index[i], shape)
+    x = rng.uniform(sample.low, sample.high, shape)
+    for k in op.kinks:
+        x = np.where(np.abs(x - k) < 0.05, k + 0.1, x)
+    return x
+
+
 def draw(op, sample, shapes, rng, dtype=None):
     """Random inputs for a sample, away from the record's kinks."""
     dtype = DTYPE.get(dtype or sample.dtype, dtype or sample.dtype)
@@ -72,14 +82,9 @@ def draw(op, sample, shapes, rng, dtype=None):
                                [None] * len(op.output_names(p)))
     arrays = []
     for i, shape in enumerate(shapes):
-        if i in sample.index:
-            x = rng.integers(0, sample.index[i], shape)
-        else:
-            x = rng.uniform(sample.low, sample.high, shape)
-            for k in op.kinks:
-                x = np.where(np.abs(x - k) < 0.05, k + 0.1, x)
-            if dtype.startswith(("int", "uint")):
-                x = np.round(x * 3)
+        x = spread(op, sample, i, shape, rng)
+        if i not in sample.index and dtype.startswith(("int", "uint")):
+            x = np.round(x * 3)
         arrays.append(np.asarray(x).astype(wanted[i] or dtype if i in sample.index else dtype))
     return arrays
 

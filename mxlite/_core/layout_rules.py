@@ -56,15 +56,23 @@ def form(draft, row):
     return Form(draft, row, taken, made, changes, *worth)
 
 
-def convolution(draft, row, node, ins, outs):
-    """Convolution and its gradients, Deconvolution: two tensors and the third, all of one layout. It is cuDNN's engines
-    on tensor cores that want channels last; float32 as it is, and float64, it computes in planes."""
-    p = node.p
-    if p.layout not in PLANES or len(ins[0]) not in LAYOUT:
+def in_layout(node, ins):
+    """What changes of an operator with a parameter `layout`; None where it has its channels last already, or no name
+    for that."""
+    if node.p.layout not in PLANES or len(ins[0]) not in LAYOUT:
         return None
     changes = {"layout": LAYOUT[len(ins[0])]}
     if "shape" in node.op.params:
-        changes["shape"] = turn(p.shape)
+        changes["shape"] = turn(node.p.shape)
+    return changes
+
+
+def convolution(draft, row, node, ins, outs):
+    """Convolution and its gradients, Deconvolution: two tensors and the third, all of one layout. It is cuDNN's engines
+    on tensor cores that want channels last; float32 as it is, and float64, it computes in planes."""
+    p, changes = node.p, in_layout(node, ins)
+    if changes is None:
+        return None
     weight = outs[0] if node.op.name == "_conv_wgrad" else ins[1]
     dtype = draft.dtypes[draft.ins[row][0]]
     worth = min(weight[0] // p.num_group, weight[1]) >= LEAST_CHANNELS and (
@@ -74,12 +82,9 @@ def convolution(draft, row, node, ins, outs):
 
 def pooling(draft, row, node, ins, outs):
     """Pooling and its gradient; a maximum's codes lie like the maxima."""
-    p = node.p
-    if p.layout not in PLANES or len(ins[0]) not in LAYOUT:
+    changes = in_layout(node, ins)
+    if changes is None:
         return None
-    changes = {"layout": LAYOUT[len(ins[0])]}
-    if "shape" in node.op.params:
-        changes["shape"] = turn(p.shape)
     return range(len(ins)), range(len(outs)), changes
 
 

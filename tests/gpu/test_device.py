@@ -18,6 +18,7 @@ from mxlite.gpu.nccl import Communicator
 
 from . import nvrtc, shim
 from .fake import CUDARuntimeError, Cupy
+from .fake_nccl import Nccl
 
 
 @pytest.fixture(autouse=True)
@@ -241,54 +242,16 @@ def test_bias_residual_and_activation(dtype, bias, residual, act, channels, inne
 
 # -- several devices --------------------------------------------------------------------------------------------------
 
-class Nccl:
-    """Sums by NumPy at the end of a group, as NCCL's members meet there."""
-
-    available = True
-    NCCL_FLOAT32, NCCL_FLOAT64, NCCL_FLOAT16, NCCL_INT32, NCCL_INT64, NCCL_SUM = 7, 8, 6, 2, 4, 0
-
-    def __init__(self):
-        self.calls, self.open, self.streams = [], False, []
-        outer = self
-
-        class NcclCommunicator:
-            def __init__(self, rank):
-                self.rank = rank
-
-            @staticmethod
-            def initAll(indices):
-                return [NcclCommunicator(i) for i in indices]
-
-            def allReduce(self, send, receive, count, dtype, op, stream):
-                assert outer.open and op == 0
-                outer.calls.append((receive, count, np.float32 if dtype == 7 else np.float64))
-                outer.streams.append(stream)
-
-        self.NcclCommunicator = NcclCommunicator
-
-    def groupStart(self):
-        self.open = True
-
-    def groupEnd(self):
-        self.open = False
-        arrays = [np.frombuffer((ctypes.c_char * (n * np.dtype(d).itemsize)).from_address(a), d)
-                  for a, n, d in self.calls]
-        total = sum(arrays)
-        for a in arrays:
-            a[...] = total
-        self.calls.clear()
-
-
 def test_gradients_are_summed_over_devices_on_their_own_streams():
     devs = devices(2)
-    nccl = devs[0].xp.cuda.nccl = Nccl()
+    nccl = devs[0].xp.cuda.nccl = Nccl(devs[0].xp)
     xs = [np.arange(4, dtype=np.float32), np.full(4, 10, np.float32)]
     memory = [up(d, x) for d, x in zip(devs, xs)]
     group = Communicator(devs)
     group.all_reduce([m.ptr for m in memory], 4, "float32")
     for d, m in zip(devs, memory):
         np.testing.assert_array_equal(down(d, m.ptr, xs[0]), [10, 11, 12, 13])
-    assert nccl.streams == [d.stream.ptr for d in devs]
+    assert [stream for *_, stream in nccl.asked[0]] == [d.stream.ptr for d in devs]
     with pytest.raises(mx.MXNetError, match="no sums of bool"):
         group.all_reduce([m.ptr for m in memory], 4, "bool")
     with pytest.raises(mx.MXNetError, match="1 arrays for 2 devices"):

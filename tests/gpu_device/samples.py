@@ -4,6 +4,8 @@ import numpy as np
 import mxlite as mx
 from mxlite.gpu import coverage
 
+from ..reference import spread
+
 # Largest distance between GPU and CPU: relative, and in units of the largest number of the array. Both round, in other
 # orders; docs/numbers.md bounds either of them.
 TOLERANCE = {"float32": 2e-5, "float64": 1e-10, "float16": 4e-3, "bfloat16": 3e-2}
@@ -18,16 +20,11 @@ def values(op, sample, shapes, dtypes, rng):
     """NumPy arrays for a sample whose inputs have `dtypes`; bfloat16's as float32."""
     out = []
     for i, (shape, dtype) in enumerate(zip(shapes, dtypes)):
-        if i in sample.index:
-            x = rng.integers(0, sample.index[i], shape)
-        else:
-            x = rng.uniform(sample.low, sample.high, shape)
-            for k in op.kinks:
-                x = np.where(np.abs(x - k) < 0.05, k + 0.1, x)
-            if dtype.startswith(("int", "uint")):
-                x = np.round(np.abs(x * 3) if dtype.startswith("u") else x * 3)
-            elif dtype == "bool":
-                x = x > (sample.low + sample.high) / 2
+        x = spread(op, sample, i, shape, rng)
+        if i not in sample.index and dtype.startswith(("int", "uint")):
+            x = np.round(np.abs(x * 3) if dtype.startswith("u") else x * 3)
+        elif i not in sample.index and dtype == "bool":
+            x = x > (sample.low + sample.high) / 2
         out.append(np.asarray(x).astype("float32" if dtype == "bfloat16" else dtype))
     return out
 
