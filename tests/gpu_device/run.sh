@@ -22,11 +22,15 @@ mkdir -p "$out" && out=$(cd "$out" && pwd) || exit 1
 export PYTHONPATH="$PWD" PYTHONUNBUFFERED=1
 failed=0
 
+# Before anything is built, which takes minutes.
+why=$("$python" -c 'import cupy; cupy.cuda.runtime.getDeviceCount()' 2>&1) || [ "$what" = build ] ||
+    { echo "there is no GPU that CuPy can use: $(echo "$why" | tail -1)" >&2; exit 1; }
 if ! "$python" -c 'import mxlite._core.executor' 2> /dev/null; then
     began=$(date +%s)
     "$python" setup.py build_ext --inplace > "$out/build.log" 2>&1 || { tail -40 "$out/build.log"; exit 1; }
     echo "built in $(($(date +%s) - began)) s"
 fi
+[ "$what" = build ] && exit 0
 why=$("$python" -c 'import mxlite.gpu; mxlite.gpu.check(0)' 2>&1) || { echo "$why" | tail -1 >&2; exit 1; }
 
 if [ "$what" = all ] || [ "$what" = tests ]; then
