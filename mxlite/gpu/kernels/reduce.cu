@@ -5,13 +5,7 @@
 // Results lie over the groups that are kept; the elements of one over those that are reduced. Each result may be cut
 // into parts, whose accumulators go to `work` and are joined by `finish`: all orders follow from the shape.
 #include "reduce.cuh"
-#ifdef WIDE
-typedef WideDivisor D;
-typedef int64_t I;
-#else
-typedef Divisor D;
-typedef uint32_t I;
-#endif
+#include "units.cuh"
 typedef ELEMENT X;
 typedef RESULT Y;
 typedef OPERATION O;

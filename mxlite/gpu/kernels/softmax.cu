@@ -51,8 +51,8 @@ log_softmax(const T *x, T *y, int64_t rows, int64_t k, A scale)
     row_map(x, y + r * k, k, kept, [&](int64_t, A v) { return (PER ? v : v * scale) - m - l; });
 }
 
-extern "C" __global__ void __launch_bounds__(ROW_BLOCK, 1)
-softmax_backward(const T *dy, const T *y, T *dx, int64_t rows, int64_t k, A scale)
+/* Of the softmax, or with LOG of its logarithm, whose value is y. */
+template <int LOG> FN void backward_row(const T *dy, const T *y, T *dx, int64_t rows, int64_t k, A scale)
 {
     const int64_t r = row_number();
     if (r >= rows) return;
@@ -61,24 +61,23 @@ softmax_backward(const T *dy, const T *y, T *dx, int64_t rows, int64_t k, A scal
     y += r * k;
     row_load(dy, k, d);
     row_load(y, k, p);
-    row_each(dy, y, k, d, p, [&](int64_t, A g, A v) { t += g * v; });
+    if (LOG) row_each(dy, k, d, [&](int64_t, A g) { t += g; });
+    else row_each(dy, y, k, d, p, [&](int64_t, A g, A v) { t += g * v; });
     t = row_sum(t);
-    row_map(dy, y, dx + r * k, k, d, p, [&](int64_t, A g, A v) { return scale * v * (g - t); });
+    row_map(dy, y, dx + r * k, k, d, p,
+            [&](int64_t, A g, A v) { return LOG ? scale * (g - exp_(v) * t) : scale * v * (g - t); });
+}
+
+extern "C" __global__ void __launch_bounds__(ROW_BLOCK, 1)
+softmax_backward(const T *dy, const T *y, T *dx, int64_t rows, int64_t k, A scale)
+{
+    backward_row<0>(dy, y, dx, rows, k, scale);
 }
 
 extern "C" __global__ void __launch_bounds__(ROW_BLOCK, 1)
 log_softmax_backward(const T *dy, const T *y, T *dx, int64_t rows, int64_t k, A scale)
 {
-    const int64_t r = row_number();
-    if (r >= rows) return;
-    A d[KEPT], p[KEPT], t = 0;
-    dy += r * k;
-    y += r * k;
-    row_load(dy, k, d);
-    row_load(y, k, p);
-    row_each(dy, k, d, [&](int64_t, A g) { t += g; });
-    t = row_sum(t);
-    row_map(dy, y, dx + r * k, k, d, p, [&](int64_t, A g, A v) { return scale * (g - exp_(v) * t); });
+    backward_row<1>(dy, y, dx, rows, k, scale);
 }
 
 /* Each row's -log(softmax[label]), at most -log(1e-8); 0 where the label is no class. */
