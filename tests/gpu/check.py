@@ -100,6 +100,19 @@ def run(kernel, args, xs, outs, scalars=(), shift=0, into=None, unread=(), expec
     return results[0]
 
 
+def library_output(device, plan, ins, out, dtype):
+    """Run a library's plan on `device`, the kernels in it on the processor; nothing but `out` may be written, whose
+    contents come back in the form above. `ins`, `out`: :class:`Memory`."""
+    work = Memory(np.zeros(plan.workspace, np.uint8))
+    for one in plan.launches(work.address):
+        if isinstance(one, launch.Launch):
+            shim.run([one])
+        else:
+            one.run(device.stream.ptr)
+    assert all(m.intact() for m in (*ins, out, work))
+    return _form(out.bits.copy(), dtype)
+
+
 def _form(bits, dtype):
     return (bits, dtype) if dtype == "bfloat16" else bits
 

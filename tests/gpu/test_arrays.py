@@ -261,8 +261,8 @@ def test_what_a_reference_refuses_is_named(gpus):
 # -- random numbers, gradients --------------------------------------------------------------------------------------
 
 def test_cupys_linear_algebra_raises_inside_of_references():
-    cupy = pytest.importorskip("cupy", reason="pip install mxlite[gpu-test]")
-    cupyx = pytest.importorskip("cupyx")
+    cupy = pytest.importorskip("cupy", reason="CuPy is not installed: pip install mxlite[gpu-test]")
+    cupyx = pytest.importorskip("cupyx", reason="CuPy is not installed: pip install mxlite[gpu-test]")
     seen = []
     op = types.SimpleNamespace(aux=(), train_aware=False, random=False,
                                ref=lambda xp, p: seen.append(cupyx.geterr()["linalg"]) or ())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mxlite.gpu import Backend, _libs, dnn
-from mxlite.gpu.launch import Launch, Tensor
+from mxlite.gpu.launch import Tensor
 from mxlite.ops import settings
 from mxlite.ops.fused import FusedConvolution, FusedConvolutionDgrad
 from mxlite.ops.record import RECORDS
@@ -36,14 +36,7 @@ def run(dev, kind, args, xs, shape, shift=0, into=None):
                               [Tensor(shape, dtype, y.address)])
     if plan is None:
         return None
-    work = check.Memory(np.zeros(plan.workspace, np.uint8))
-    for one in plan.launches(work.address):
-        if isinstance(one, Launch):
-            shim.run([one])
-        else:
-            one.run(dev.stream.ptr)
-    assert all(m.intact() for m in (*ins, y, work))
-    return (y.bits.copy(), dtype) if dtype == "bfloat16" else y.bits.copy()
+    return check.library_output(dev, plan, ins, y, dtype)
 
 
 def cpu(op, p, xs):

@@ -8,7 +8,7 @@ import pytest
 import mxlite as mx
 from mxlite._core import kernelcall, kernels
 from mxlite.gpu import Backend, _libs, lt
-from mxlite.gpu.launch import Launch, Tensor
+from mxlite.gpu.launch import Tensor
 from mxlite.ops import settings
 from mxlite.ops.dot import gemm_args, gemm_bytes
 
@@ -34,14 +34,7 @@ def run(dev, args, xs, shape, dtype, shift=0, into=None):
     out = Tensor(y.bits.shape, dtype, y.address)
     plan = lt.gemm(dev, args, [Tensor(m.bits.shape, dtype, m.address) for m in ins], [out])
     assert plan is not None
-    work = check.Memory(np.zeros(plan.workspace, np.uint8))
-    for one in plan.launches(work.address):
-        if isinstance(one, Launch):
-            shim.run([one])
-        else:
-            one.run(dev.stream.ptr)
-    assert all(m.intact() for m in (*ins, y, work))
-    return (y.bits.copy(), dtype) if dtype == "bfloat16" else y.bits.copy()
+    return check.library_output(dev, plan, ins, y, dtype)
 
 
 def on_cpu(args, xs, shape, dtype):

@@ -287,7 +287,7 @@ def test_arrays_are_lent_to_cupy_and_pytorch(gpu):
     y[1] = 7                                            # who writes what was lent has to say when it is written
     cupy.cuda.get_current_stream().synchronize()
     np.testing.assert_array_equal((x + 0).asnumpy()[1], 7)
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed: there is nobody to lend to")
     for _ in range(50):
         t = torch.from_dlpack(x)
         assert t.data_ptr() == x.address and t.is_cuda
