@@ -98,7 +98,7 @@ cdef void put_in_order(int gpu, bint lent) noexcept:
                 device.after_number(DEFAULT_STREAM)
             else:
                 device.before_number(DEFAULT_STREAM)
-    except Exception:           # a process that ends, or a fork of one: nothing is written any more
+    except MXNetError:          # in a forked child the device is not used, so there is no order to keep
         pass
 
 
